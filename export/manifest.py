@@ -1,0 +1,144 @@
+"""The manifest beside each artifact: what it is, where it came from, how it was proved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lightmobile.errors import UsageError
+
+__all__ = [
+    "Manifest",
+    "Parity",
+    "Placement",
+    "Preprocessing",
+    "Tensor",
+    "WeightSource",
+    "manifest_path",
+    "read_manifest",
+]
+
+
+class _Part(BaseModel):
+    # Unknown keys of a later version are kept, so that an old reader loses nothing.
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Preprocessing(_Part):
+    """How a photograph becomes the model's input."""
+
+    resize: int
+    crop: tuple[int, int]
+    interpolation: Literal["bilinear", "bicubic"]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class WeightSource(_Part):
+    """Where the weights came from; `untrained` weights are made anew from their seed."""
+
+    source: Literal["untrained", "checkpoint"]
+    seed: int | None = None
+    checkpoint: str | None = None
+    checkpoint_sha256: str | None = None
+    sha256: str = Field(description="over names, shapes and bytes of the deployed tensors")
+
+
+class Tensor(_Part):
+    """One input or output of the artifact."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    layout: str | None = None
+
+
+class Placement(_Part):
+    """Where the operators of the artifact run, by the exporter's own report."""
+
+    delegated_subgraphs: int
+    delegated: dict[str, int] = Field(description="operator name -> count taken by the delegate")
+    undelegated: dict[str, int] = Field(description="operator name -> count left to the runtime")
+
+
+class Parity(_Part):
+    """How close the artifact is to the deployed PyTorch module; see `verification`."""
+
+    method: str = Field(description="what computed the artifact, e.g. executorch, mil-torch")
+    max_abs: float
+    rel_l2: float
+    sqnr_db: float = Field(description="of what varies between inputs, in dB")
+    top1_agreement: float
+    near_ties: int = Field(description="photograph crops whose two best classes nearly tie")
+    samples: int
+    weights_compared: int = Field(description="weight tensors found equal in the file")
+    training_rel_l2: float = Field(description="deployed against training form, in PyTorch")
+
+
+class Manifest(_Part):
+    """Everything that is known of one artifact."""
+
+    schema_: Literal[1] = Field(1, alias="schema")
+    model: str
+    overrides: dict[str, Any] = {}
+    target: str
+    backend: str
+    precision: str
+    input_size: tuple[int, int]
+    batch: int
+    layout: str
+    weights: WeightSource
+    preprocessing: Preprocessing
+    labels: tuple[str, ...] | None = None
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    file: str
+    file_sha256: str = Field(description="of a folder: over its sorted relative paths and hashes")
+    file_bytes: int
+    versions: dict[str, str]
+    why_precision: str
+    lowering: dict[str, str] = {}
+    placement: Placement | None = None
+    parity: Parity | None = None
+
+    model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
+
+    def to_json(self) -> str:
+        """Return the text of the manifest file."""
+        return self.model_dump_json(by_alias=True, indent=2, exclude_none=True) + "\n"
+
+
+def manifest_path(artifact: Path) -> Path:
+    """Return the path of `artifact`'s manifest: ``X.pte`` has ``X.pte.json``."""
+    return artifact.with_name(artifact.name + ".json")
+
+
+def read_manifest(artifact: Path) -> Manifest:
+    """Read the manifest beside `artifact`.
+
+    Raises
+    ------
+    UsageError
+        It is absent, unreadable, or not a manifest.
+    """
+    path = manifest_path(artifact)
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{artifact.name} has no readable manifest",
+            why=f"{path}: {error.strerror}",
+            fix="Export the model again, or copy the .json that lay beside the artifact",
+        ) from None
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"{path.name} is not a manifest that this version can read",
+            why=f"{where + ': ' if where else ''}{first['msg']}",
+            fix="Export the model again",
+        ) from None
