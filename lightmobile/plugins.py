@@ -26,7 +26,7 @@ def load(group: Group) -> dict[str, Any]:
     for point in entry_points(group=group):
         try:
             found[point.name] = point.load()
-        except Exception as error:  # noqa: BLE001 - whatever a stranger's module raises
+        except Exception as error:
             package = point.dist.name if point.dist else point.value
             raise UsageError(
                 f"The plug-in {point.name!r} of {package} cannot be loaded",

@@ -1,0 +1,103 @@
+"""``lightmobile export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lightmobile.cli.output import Column, as_json, figure, megabytes, print_json, print_table
+from lightmobile.cli.progress import progress
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--target",
+    "targets",
+    default="all",
+    show_default=True,
+    help="executorch, coreml, tflite, several with commas, or all.",
+)
+@click.option("--backend", help="ExecuTorch: xnnpack (default) or portable.")
+@click.option(
+    "--precision",
+    help="fp32 or fp16. Default: ExecuTorch fp32, TFLite fp32, Core ML fp16 "
+    "(fp32 never runs on the Neural Engine).",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="Trained weights (.pth, .pt, .safetensors). Without it: seeded, marked `untrained`.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of untrained weights.")
+@click.option("--input-size", nargs=2, type=int, metavar="H W", help="Default: the model's own.")
+@click.option("--batch", default=1, show_default=True, help="Images per inference.")
+@click.option("--layout", type=click.Choice(["nchw", "nhwc"]), help="Of the input; TFLite: both.")
+@click.option(
+    "-o",
+    "--output",
+    "output_dir",
+    type=click.Path(path_type=Path),
+    default=Path("lightmobile-out"),
+    show_default=True,
+    help="Folder for the artifacts and their manifests.",
+)
+@click.option("--no-cache", is_flag=True, help="Export anew even if it was exported before.")
+@click.option("-v", "--verbose", is_flag=True, help="Show what the vendors' tools print.")
+@click.option("--log", type=click.Path(path_type=Path), help="Keep what they print in a file.")
+@as_json
+def export(
+    model: str,
+    targets: str,
+    backend: str | None,
+    precision: str | None,
+    checkpoint: Path | None,
+    seed: int,
+    input_size: tuple[int, int] | None,
+    batch: int,
+    layout: str | None,
+    output_dir: Path,
+    no_cache: bool,
+    verbose: bool,
+    log: Path | None,
+    json_: bool,
+) -> None:
+    """Export MODEL, verify each file against PyTorch, and write a manifest beside it."""
+    from lightmobile.export import export as export_model
+
+    with progress() as report:
+        artifacts = export_model(
+            model,
+            targets=targets if targets == "all" else tuple(targets.split(",")),
+            backend=backend,
+            precision=precision,
+            checkpoint=checkpoint,
+            seed=seed,
+            input_size=input_size,
+            batch=batch,
+            layout=layout,
+            output_dir=output_dir,
+            use_cache=not no_cache,
+            verbose=verbose,
+            log=log,
+            progress=report,
+        )
+    if json_:
+        print_json({"artifacts": [artifact.to_dict() for artifact in artifacts]})
+        return
+    print_table(
+        [
+            Column("artifact", lambda a: str(a.path)),
+            Column("target", lambda a: a.target),
+            Column("backend", lambda a: a.backend),
+            Column("precision", lambda a: a.precision),
+            Column("size", lambda a: megabytes(a.bytes), "right"),
+            Column("rel. L2", lambda a: figure(a.parity.rel_l2, 2), "right"),
+            Column("SQNR dB", lambda a: figure(a.parity.sqnr_db), "right"),
+            Column("top-1", lambda a: f"{a.parity.top1_agreement:.0%}", "right"),
+            Column("s", lambda a: "cached" if a.cached else f"{a.seconds:.1f}", "right"),
+        ],
+        artifacts,
+        title=f"{model}: each file computed what PyTorch computes",
+    )

@@ -1,0 +1,48 @@
+"""``lightmobile verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lightmobile.cli.output import Column, as_json, figure, print_json, print_table
+
+
+@click.command()
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="The trained weights that the artifact was exported from.",
+)
+@click.option("--ignore-hash", is_flag=True, help="Judge by the numbers alone.")
+@as_json
+def verify(artifact: Path, checkpoint: Path | None, ignore_hash: bool, json_: bool) -> None:
+    """Prove that ARTIFACT still computes what its PyTorch model computes.
+
+    The file is parsed and run in a limited process of its own. Core ML packages are evaluated
+    operator by operator in PyTorch (method `mil-torch`), on every system.
+    """
+    from lightmobile.export import verify as verify_artifact
+
+    verification = verify_artifact(artifact, checkpoint=checkpoint, ignore_hash=ignore_hash)
+    if json_:
+        print_json(verification.to_dict())
+        return
+    parity = verification.parity
+    print_table(
+        [Column("figure", lambda row: row[0]), Column("value", lambda row: row[1], "right")],
+        [
+            ("method", parity.method),
+            ("file hash", "as in the manifest" if verification.hash_ok else "NOT as in manifest"),
+            ("largest difference", figure(parity.max_abs)),
+            ("relative L2", figure(parity.rel_l2)),
+            ("SQNR of what varies", f"{figure(parity.sqnr_db)} dB"),
+            ("top-1 agreement", f"{parity.top1_agreement:.1%} ({parity.near_ties} near-ties)"),
+            ("inputs", str(parity.samples)),
+            ("weight tensors compared", str(parity.weights_compared)),
+            ("deployed against training form", figure(parity.training_rel_l2)),
+        ],
+        title=f"{artifact.name}: verified",
+    )
