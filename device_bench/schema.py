@@ -1,0 +1,362 @@
+"""The lines of a result store: one JSON object a line, ``schema: 1``, told apart by ``kind``.
+
+A *session* is one call of ``bench`` on one device; it plans *configurations*. Each configuration
+that ran owns a *result*, which is never written down: it is derived from the lines that carry its
+id, so that a killed run loses at most the slice under way. Times are whole nanoseconds, sizes
+whole bytes.
+
+A store may come from a stranger. Numbers are bounded, text is made printable, and a key that this
+version does not know is kept as it is and shown to no one.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+)
+
+from lightmobile.errors import UsageError
+
+__all__ = [
+    "Condition",
+    "Configuration",
+    "ContainerLimits",
+    "DeviceIdentity",
+    "End",
+    "Failure",
+    "Line",
+    "Memory",
+    "OtherLine",
+    "Process",
+    "Profile",
+    "ProfileRow",
+    "Session",
+    "Slice",
+    "json_schema",
+    "new_id",
+    "now",
+    "parse_line",
+]
+
+SCHEMA = 1
+
+# Exact in every reader's float64; as nanoseconds, 104 days.
+_LARGEST = 2**53
+
+
+def _printable(text: str) -> str:
+    """Write out what could move a terminal's cursor, colour it or reverse its text."""
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def _file_name(text: str) -> str:
+    if "/" in text or "\\" in text:
+        raise ValueError("is a path; a store holds file names only")
+    return text
+
+
+Text: TypeAlias = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_printable)]
+Name: TypeAlias = Annotated[str, StringConstraints(max_length=300), AfterValidator(_printable)]
+FileName: TypeAlias = Annotated[Name, AfterValidator(_file_name)]
+Id: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Count: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=_LARGEST)]
+Positive: TypeAlias = Annotated[int, Field(strict=True, gt=0, le=_LARGEST)]
+Bytes: TypeAlias = Count
+Nanoseconds: TypeAlias = Annotated[
+    int, Field(strict=True, gt=0, le=_LARGEST, description="0 would mean: not timed")
+]
+
+
+class _Part(BaseModel):
+    # Unknown keys of a later version are kept, so that an old reader loses nothing.
+    model_config = ConfigDict(
+        extra="allow", frozen=True, populate_by_name=True, allow_inf_nan=False
+    )
+
+
+class ContainerLimits(_Part):
+    """What a container grants of the machine; None where it does not limit."""
+
+    cpus: float | None = Field(None, gt=0, description="processors' worth of time")
+    memory_bytes: Bytes | None = None
+
+
+class DeviceIdentity(_Part):
+    """What a device is: the part of a result that no setting changes.
+
+    `name` and `serial` identify its owner, and an anonymous export leaves them out.
+    """
+
+    kind: Name = Field("host", description="host, android, macos, ssh or a plug-in's")
+    name: Name | None = Field(None, description="host name")
+    serial: Name | None = None
+    system: Name = Field(description="Linux, Darwin, Windows, Android")
+    release: Name = Field("", description="of the kernel")
+    machine: Name = Field(description="x86_64, arm64, ...")
+    processor: Name
+    instruction_sets: tuple[Name, ...] = Field((), description="those that kernels choose by")
+    physical_cores: Positive | None = None
+    logical_cores: Positive | None = None
+    governor: Name | None = Field(None, description="of the clocks, where readable")
+    memory_bytes: Bytes | None = None
+    container: ContainerLimits | None = None
+    versions: dict[Name, Name] = Field({}, description="package -> version")
+
+    @property
+    def label(self) -> str:
+        """The word that names the device: ``host``, ``android:SERIAL``."""
+        which = self.serial or self.name
+        return self.kind if self.kind == "host" or not which else f"{self.kind}:{which}"
+
+
+class Condition(_Part):
+    """What a device is doing as a session starts."""
+
+    load_average: float | None = Field(None, ge=0, description="over the last minute")
+    frequency_mhz: tuple[float, ...] = Field((), description="of each core, where readable")
+
+
+class Configuration(_Part):
+    """One artifact on one runtime and compute unit: what a result is a result of."""
+
+    result: Id
+    model: Name
+    artifact: FileName | None = Field(None, description="None where nothing could be made")
+    artifact_sha256: Sha256 | None = None
+    runtime: Name
+    compute: Name = "cpu"
+    backend: Name = ""
+    precision: Name = ""
+    batch: Positive = 1
+    threads: Positive | None = Field(None, description="asked for; None: the runtime's choice")
+    emulated: bool = Field(False, strict=True, description="by an emulator: never compared")
+    skipped: Text | None = Field(None, description="why it was not run")
+
+
+class ProfileRow(_Part):
+    """One operator of the graph, timed over the runs of the profiling pass."""
+
+    name: Name
+    samples_ns: tuple[Count, ...] = Field(description="one a run; 0: below the clock's step")
+    delegate: Name | None = Field(None, description="who ran it, where not the runtime itself")
+
+
+class _Line(_Part):
+    schema_: Literal[1] = Field(1, alias="schema")
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes this line the same as another one: it counts once, however often stored."""
+        raise NotImplementedError
+
+    def to_json(self) -> str:
+        """Return the line as stored, without its line break."""
+        return self.model_dump_json(by_alias=True)
+
+
+class Session(_Line):
+    """The first line of a session: where, when, by what, and what is to be measured."""
+
+    kind: Literal["session"] = "session"
+    id: Id
+    started: AwareDatetime
+    lightmobile: Name = Field(description="version")
+    device: DeviceIdentity
+    condition: Condition = Condition()
+    plan: tuple[Configuration, ...]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """One line a session."""
+        return (self.kind, self.id)
+
+
+class _ResultLine(_Line):
+    session: Id
+    result: Id
+
+
+class Process(_ResultLine):
+    """A runner process loaded the artifact, ran it once, and warmed up."""
+
+    kind: Literal["process"] = "process"
+    process: Count = Field(description="0, 1, ...: the same result is measured in several")
+    versions: dict[Name, Name] = {}
+    threads: Positive | None = Field(None, description="in use, by the runtime's own word")
+    delegates: tuple[Name, ...] = ()
+    load_ns: Nanoseconds
+    first_ns: Nanoseconds
+    warm_up_ns: tuple[Nanoseconds, ...] = ()
+    output_sha256: Sha256 | None = None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """One line a process."""
+        return (self.kind, self.result, self.process)
+
+
+class Slice(_ResultLine):
+    """Inferences timed one after another in one live process, as its part of a round."""
+
+    kind: Literal["slice"] = "slice"
+    round: Count
+    process: Count
+    started: AwareDatetime
+    samples_ns: tuple[Nanoseconds, ...] = Field(min_length=1, description="one an inference")
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """One slice a round and process."""
+        return (self.kind, self.result, self.round, self.process)
+
+
+class Memory(_ResultLine):
+    """Resident memory, from a pass of its own."""
+
+    kind: Literal["memory"] = "memory"
+    peak_bytes: Bytes
+    baseline_bytes: Bytes = Field(description="before the artifact is loaded")
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """One line a result."""
+        return (self.kind, self.result)
+
+
+class Profile(_ResultLine):
+    """Time by operator, from a pass of its own (profiling slows the rest down)."""
+
+    kind: Literal["profile"] = "profile"
+    rows: tuple[ProfileRow, ...]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """One line a result."""
+        return (self.kind, self.result)
+
+
+class Failure(_ResultLine):
+    """A runner failed; the other results of the session go on."""
+
+    kind: Literal["failure"] = "failure"
+    stage: Name = Field(description="load, run, profile, memory, ...")
+    error: Text
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The same failure counts once."""
+        return (self.kind, self.result, self.stage, self.error)
+
+
+class End(_ResultLine):
+    """A result is complete, or was stopped."""
+
+    kind: Literal["end"] = "end"
+    stopped: Literal["interval", "time", "rounds", "interrupted"]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """An interrupted result that was resumed ends once more."""
+        return (self.kind, self.result, self.stopped)
+
+
+class OtherLine(_Line):
+    """A kind of line that a later version writes: kept and shared, read by no one here."""
+
+    kind: Name
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Its whole text, since nothing else is known of it."""
+        return (self.kind, self.to_json())
+
+
+_KINDS = {"session", "process", "slice", "memory", "profile", "failure", "end"}
+
+
+def _kind(line: Any) -> str | None:
+    kind = line.get("kind") if isinstance(line, dict) else getattr(line, "kind", None)
+    if not isinstance(kind, str):
+        return None
+    return kind if kind in _KINDS else "other"
+
+
+Line: TypeAlias = Annotated[
+    Annotated[Session, Tag("session")]
+    | Annotated[Process, Tag("process")]
+    | Annotated[Slice, Tag("slice")]
+    | Annotated[Memory, Tag("memory")]
+    | Annotated[Profile, Tag("profile")]
+    | Annotated[Failure, Tag("failure")]
+    | Annotated[End, Tag("end")]
+    | Annotated[OtherLine, Tag("other")],
+    Discriminator(_kind),
+]
+
+_LINE: TypeAdapter[Line] = TypeAdapter(Line)
+
+
+class _Major(BaseModel):
+    schema_: int = Field(alias="schema", strict=True)
+
+
+def parse_line(text: bytes | str) -> Line:
+    """Return the line that `text` holds.
+
+    Raises
+    ------
+    UsageError
+        A later lightmobile wrote it, under another major version of the schema.
+    pydantic.ValidationError
+        It is damaged.
+    """
+    try:
+        return _LINE.validate_json(text)
+    except ValidationError as damage:
+        try:
+            major = _Major.model_validate_json(text).schema_
+        except ValidationError:
+            raise damage from None
+        if major == SCHEMA:
+            raise
+        raise UsageError(
+            f"The store holds lines of schema {major}, and this version reads schema {SCHEMA}",
+            why="A later lightmobile wrote them",
+            fix="Update lightmobile, or give another --store",
+        ) from None
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of one line of a store."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"A line of a lightmobile result store, schema {SCHEMA}",
+        **_LINE.json_schema(by_alias=True),
+    }
+
+
+def new_id() -> str:
+    """Return an id for a session or a result: 128 random bits, so that stores can be merged."""
+    return uuid.uuid4().hex
+
+
+def now() -> datetime:
+    """Return the time as the lines of a store hold it: with its zone, UTC."""
+    return datetime.now(UTC)
