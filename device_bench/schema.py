@@ -94,7 +94,7 @@ class _Part(BaseModel):
 class ContainerLimits(_Part):
     """What a container grants of the machine; None where it does not limit."""
 
-    cpus: float | None = Field(None, gt=0, description="processors' worth of time")
+    cpus: float | None = Field(default=None, gt=0, description="processors' worth of time")
     memory_bytes: Bytes | None = None
 
 
@@ -104,20 +104,22 @@ class DeviceIdentity(_Part):
     `name` and `serial` identify its owner, and an anonymous export leaves them out.
     """
 
-    kind: Name = Field("host", description="host, android, macos, ssh or a plug-in's")
-    name: Name | None = Field(None, description="host name")
+    kind: Name = Field(default="host", description="host, android, macos, ssh or a plug-in's")
+    name: Name | None = Field(default=None, description="host name")
     serial: Name | None = None
     system: Name = Field(description="Linux, Darwin, Windows, Android")
-    release: Name = Field("", description="of the kernel")
+    release: Name = Field(default="", description="of the kernel")
     machine: Name = Field(description="x86_64, arm64, ...")
     processor: Name
-    instruction_sets: tuple[Name, ...] = Field((), description="those that kernels choose by")
+    instruction_sets: tuple[Name, ...] = Field(
+        default=(), description="those that kernels choose by"
+    )
     physical_cores: Positive | None = None
     logical_cores: Positive | None = None
-    governor: Name | None = Field(None, description="of the clocks, where readable")
+    governor: Name | None = Field(default=None, description="of the clocks, where readable")
     memory_bytes: Bytes | None = None
     container: ContainerLimits | None = None
-    versions: dict[Name, Name] = Field({}, description="package -> version")
+    versions: dict[Name, Name] = Field(default={}, description="package -> version")
 
     @property
     def label(self) -> str:
@@ -129,8 +131,8 @@ class DeviceIdentity(_Part):
 class Condition(_Part):
     """What a device is doing as a session starts."""
 
-    load_average: float | None = Field(None, ge=0, description="over the last minute")
-    frequency_mhz: tuple[float, ...] = Field((), description="of each core, where readable")
+    load_average: float | None = Field(default=None, ge=0, description="over the last minute")
+    frequency_mhz: tuple[float, ...] = Field(default=(), description="of each core, where readable")
 
 
 class Configuration(_Part):
@@ -138,16 +140,18 @@ class Configuration(_Part):
 
     result: Id
     model: Name
-    artifact: FileName | None = Field(None, description="None where nothing could be made")
+    artifact: FileName | None = Field(default=None, description="None where nothing could be made")
     artifact_sha256: Sha256 | None = None
     runtime: Name
     compute: Name = "cpu"
     backend: Name = ""
     precision: Name = ""
     batch: Positive = 1
-    threads: Positive | None = Field(None, description="asked for; None: the runtime's choice")
-    emulated: bool = Field(False, strict=True, description="by an emulator: never compared")
-    skipped: Text | None = Field(None, description="why it was not run")
+    threads: Positive | None = Field(
+        default=None, description="asked for; None: the runtime's choice"
+    )
+    emulated: bool = Field(default=False, strict=True, description="by an emulator: never compared")
+    skipped: Text | None = Field(default=None, description="why it was not run")
 
 
 class ProfileRow(_Part):
@@ -155,11 +159,13 @@ class ProfileRow(_Part):
 
     name: Name
     samples_ns: tuple[Count, ...] = Field(description="one a run; 0: below the clock's step")
-    delegate: Name | None = Field(None, description="who ran it, where not the runtime itself")
+    delegate: Name | None = Field(
+        default=None, description="who ran it, where not the runtime itself"
+    )
 
 
 class _Line(_Part):
-    schema_: Literal[1] = Field(1, alias="schema")
+    schema_: Literal[1] = Field(default=1, alias="schema")
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -199,7 +205,7 @@ class Process(_ResultLine):
     kind: Literal["process"] = "process"
     process: Count = Field(description="0, 1, ...: the same result is measured in several")
     versions: dict[Name, Name] = {}
-    threads: Positive | None = Field(None, description="in use, by the runtime's own word")
+    threads: Positive | None = Field(default=None, description="in use, by the runtime's own word")
     delegates: tuple[Name, ...] = ()
     load_ns: Nanoseconds
     first_ns: Nanoseconds
