@@ -1,0 +1,272 @@
+"""FasterNet: Chen et al., "Run, Don't Walk: Chasing Higher FLOPS for Faster Neural Networks".
+
+CVPR 2023, arXiv:2303.03667; the authors' code: https://github.com/JierunChen/FasterNet.
+Modules are named as there, so that the published checkpoints load as they are.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import nn
+
+from lightmobile.models.key_map import KeyMap
+from lightmobile.models.layers.drop_path import DropPath
+from lightmobile.models.layers.fold import fold_norm, fold_scale
+from lightmobile.models.layers.pconv import PConv, PConvForm
+from lightmobile.models.registry import register_model
+
+__all__ = ["FasterNet"]
+
+Activation = Literal["gelu", "relu"]
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
+
+
+class PatchEmbed(nn.Module):
+    """A strided convolution and its norm: the image becomes patches."""
+
+    def __init__(self, proj: nn.Conv2d, norm: nn.Module) -> None:
+        super().__init__()
+        self.proj = proj
+        self.norm = norm
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.proj(x))
+
+    def fused(self) -> PatchEmbed:
+        return PatchEmbed(fold_norm(self.proj, self.norm), nn.Identity())
+
+
+class PatchMerging(nn.Module):
+    """A strided convolution and its norm: half the resolution, twice the channels."""
+
+    def __init__(self, reduction: nn.Conv2d, norm: nn.Module) -> None:
+        super().__init__()
+        self.reduction = reduction
+        self.norm = norm
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.reduction(x))
+
+    def fused(self) -> PatchMerging:
+        return PatchMerging(fold_norm(self.reduction, self.norm), nn.Identity())
+
+
+class FasterNetBlock(nn.Module):
+    """``x + drop_path(layer_scale * mlp(pconv(x)))``.
+
+    Parameters
+    ----------
+    spatial_mixing
+        A partial convolution, without norm or activation.
+    mlp
+        1x1 convolution, norm, activation, 1x1 convolution.
+    layer_scale
+        Initial factor of the branch for each channel; none where 0.
+    drop_path
+        Probability of dropping the branch.
+    """
+
+    def __init__(
+        self,
+        spatial_mixing: PConv,
+        mlp: nn.Sequential,
+        layer_scale: float = 0.0,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__()
+        channels = mlp[-1].out_channels
+        self.spatial_mixing = spatial_mixing
+        self.mlp = mlp
+        self.layer_scale = nn.Parameter(torch.empty(channels)) if layer_scale else None
+        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+        self._initial_scale = layer_scale
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the parameters that are this block's own, not its layers'."""
+        if self.layer_scale is not None:
+            nn.init.constant_(self.layer_scale, self._initial_scale)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        branch = self.mlp(self.spatial_mixing(x))
+        if self.layer_scale is not None:
+            branch = branch * self.layer_scale[:, None, None]
+        return x + self.drop_path(branch)
+
+    def fused(self) -> FasterNetBlock:
+        expand, norm, act, project = self.mlp
+        # The identity keeps the last convolution's name, mlp.3.
+        mlp = nn.Sequential(
+            fold_norm(expand, norm),
+            nn.Identity(),
+            copy.deepcopy(act),
+            fold_scale(project, self.layer_scale),
+        )
+        return FasterNetBlock(copy.deepcopy(self.spatial_mixing), mlp)
+
+
+class Stage(nn.Module):
+    """Blocks of one resolution."""
+
+    def __init__(self, blocks: Iterable[FasterNetBlock]) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.blocks(x)
+
+
+class FasterNet(nn.Module):
+    """The FasterNet classifier: logits [N, num_classes] of images [N, 3, H, W].
+
+    Parameters
+    ----------
+    embed_dim
+        Channels of the first stage; each following stage doubles them.
+    depths
+        Blocks of each stage.
+    act
+        Activation; GELU is the exact one.
+    num_classes
+        Length of the logits.
+    mlp_ratio
+        Width of a block's hidden layer, in multiples of its channels.
+    n_div
+        One channel in `n_div` is convolved by 3x3, the rest passes through.
+    feature_dim
+        Channels of the head's hidden layer.
+    layer_scale
+        Initial factor of each block's branch; none where 0, as in all published variants.
+    drop_path
+        Probability of dropping the last block's branch; falls linearly to 0 at the first.
+    pconv
+        Form of the partial convolution, see `PConv`.
+    """
+
+    # timm puts each merge into the stage that follows it, and splits the head.
+    key_maps: ClassVar[dict[str, KeyMap]] = {
+        "timm": KeyMap(
+            {
+                "stages.1.": "stages.1.downsample.",
+                "stages.2.": "stages.1.",
+                "stages.3.": "stages.2.downsample.",
+                "stages.4.": "stages.2.",
+                "stages.5.": "stages.3.downsample.",
+                "stages.6.": "stages.3.",
+                "avgpool_pre_head.1.": "conv_head.",
+                "head.": "classifier.",
+            }
+        )
+    }
+
+    def __init__(
+        self,
+        *,
+        embed_dim: int,
+        depths: Sequence[int],
+        act: Activation,
+        num_classes: int = 1000,
+        mlp_ratio: float = 2.0,
+        n_div: int = 4,
+        feature_dim: int = 1280,
+        layer_scale: float = 0.0,
+        drop_path: float = 0.0,
+        pconv: PConvForm = "slicing",
+    ) -> None:
+        super().__init__()
+        if act not in _ACTIVATIONS:
+            raise ValueError(f"act is one of {', '.join(_ACTIVATIONS)}, not {act!r}")
+        activation = _ACTIVATIONS[act]
+        rates = iter(_drop_path_rates(drop_path, sum(depths)))
+
+        def block(channels: int) -> FasterNetBlock:
+            mixing = PConv(channels, n_div, pconv)
+            mlp = _mlp(channels, int(channels * mlp_ratio), activation)
+            return FasterNetBlock(mixing, mlp, layer_scale, next(rates))
+
+        channels = embed_dim
+        self.patch_embed = PatchEmbed(_patches(3, channels, 4), nn.BatchNorm2d(channels))
+        self.stages = nn.Sequential()
+        for index, depth in enumerate(depths):
+            if index:
+                merge = _patches(channels, 2 * channels, 2)
+                channels *= 2
+                self.stages.append(PatchMerging(merge, nn.BatchNorm2d(channels)))
+            self.stages.append(Stage(block(channels) for _ in range(depth)))
+        self.avgpool_pre_head = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, feature_dim, 1, bias=False), activation()
+        )
+        self.head = nn.Linear(feature_dim, num_classes)
+        self.apply(_initialize)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stages(self.patch_embed(x))
+        return self.head(self.avgpool_pre_head(x).flatten(1))
+
+
+def _patches(channels: int, width: int, size: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, width, size, stride=size, bias=False)
+
+
+def _mlp(channels: int, hidden: int, activation: type[nn.Module]) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, hidden, 1, bias=False),
+        nn.BatchNorm2d(hidden),
+        activation(),
+        nn.Conv2d(hidden, channels, 1, bias=False),
+    )
+
+
+def _drop_path_rates(last: float, blocks: int) -> list[float]:
+    return [last * index / max(1, blocks - 1) for index in range(blocks)]
+
+
+def _initialize(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _fasternet(overrides: dict[str, Any], **variant: Any) -> FasterNet:
+    return FasterNet(**(variant | overrides))
+
+
+@register_model
+def fasternet_t0(**overrides: Any) -> FasterNet:
+    """FasterNet-T0: 3.9 M parameters, 0.34 GMACs."""
+    return _fasternet(overrides, embed_dim=40, depths=(1, 2, 8, 2), act="gelu")
+
+
+@register_model
+def fasternet_t1(**overrides: Any) -> FasterNet:
+    """FasterNet-T1: 7.6 M parameters, 0.85 GMACs."""
+    return _fasternet(overrides, embed_dim=64, depths=(1, 2, 8, 2), act="gelu", drop_path=0.02)
+
+
+@register_model
+def fasternet_t2(**overrides: Any) -> FasterNet:
+    """FasterNet-T2: 15.0 M parameters, 1.90 GMACs."""
+    return _fasternet(overrides, embed_dim=96, depths=(1, 2, 8, 2), act="relu", drop_path=0.05)
+
+
+@register_model
+def fasternet_s(**overrides: Any) -> FasterNet:
+    """FasterNet-S: 31.1 M parameters, 4.55 GMACs."""
+    return _fasternet(overrides, embed_dim=128, depths=(1, 2, 13, 2), act="relu", drop_path=0.1)
+
+
+@register_model
+def fasternet_m(**overrides: Any) -> FasterNet:
+    """FasterNet-M: 53.5 M parameters, 8.72 GMACs."""
+    return _fasternet(overrides, embed_dim=144, depths=(3, 4, 18, 3), act="relu", drop_path=0.2)
+
+
+@register_model
+def fasternet_l(**overrides: Any) -> FasterNet:
+    """FasterNet-L: 93.4 M parameters, 15.49 GMACs."""
+    return _fasternet(overrides, embed_dim=192, depths=(3, 4, 18, 3), act="relu", drop_path=0.3)

@@ -1,0 +1,89 @@
+"""Photographs that a dependency already ships: the two of scikit-learn."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lightmobile.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["crops", "photographs"]
+
+_NAMES = ("china.jpg", "flower.jpg")
+
+
+@cache
+def photographs() -> tuple[NDArray[np.uint8], ...]:
+    """Return the photographs, each [H, W, 3] in RGB.
+
+    Raises
+    ------
+    UsageError
+        scikit-learn is not installed.
+    """
+    import numpy as np
+    from PIL import Image
+
+    # Importing scikit-learn takes a second and brings SciPy along; its files are enough.
+    spec = find_spec("sklearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(
+            "There are no photographs to verify with",
+            why="they are the two that scikit-learn ships, and it is not installed",
+            fix="pip install 'lightmobile[photos]'",
+        )
+    folder = Path(spec.submodule_search_locations[0]) / "datasets" / "images"
+    return tuple(
+        np.asarray(Image.open(io.BytesIO((folder / name).read_bytes()))) for name in _NAMES
+    )
+
+
+def crops(count: int, size: tuple[int, int] = (224, 224), seed: int = 0) -> NDArray[np.uint8]:
+    """Return random resized crops of the photographs in turn, half of them mirrored.
+
+    The same on every machine: the draws are integers of PCG64, and Pillow resizes in integers.
+
+    Parameters
+    ----------
+    count
+        How many, N.
+    size
+        Height and width of each, in pixels.
+
+    Returns
+    -------
+    [N, H, W, 3] in RGB.
+    """
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.Generator(np.random.PCG64(seed))
+    images = [Image.fromarray(photograph) for photograph in photographs()]
+    out = np.empty((count, *size, 3), np.uint8)
+    for index in range(count):
+        image = images[index % len(images)]
+        box = _box(rng, image.size, size)
+        crop = image.resize((size[1], size[0]), Image.Resampling.BILINEAR, box=box)
+        out[index] = np.asarray(crop)[:, :: rng.choice((1, -1))]
+    return out
+
+
+def _box(
+    rng: np.random.Generator, image: tuple[int, int], size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """Draw a window of the crop's own proportions, between 35 % and all of what fits."""
+    height, width = size
+    largest = min(image[0] * height, image[1] * width)
+    share = int(rng.integers(35, 101))
+    box_width = max(1, largest * share // (100 * height))
+    box_height = max(1, largest * share // (100 * width))
+    left = int(rng.integers(0, image[0] - box_width + 1))
+    top = int(rng.integers(0, image[1] - box_height + 1))
+    return left, top, left + box_width, top + box_height

@@ -1,0 +1,140 @@
+"""A model ready for export: both its forms, with weights, and where those came from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from lightmobile.errors import UsageError
+from lightmobile.models.checkpoints import load_checkpoint
+from lightmobile.models.fuse import fuse
+from lightmobile.models.registry import ModelFacts, build, model_info
+from lightmobile.models.untrained import initialize
+
+__all__ = ["Prepared", "load_deployed", "prepare", "save_deployed", "weights_sha256"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model in both forms, with weights, in evaluation mode.
+
+    Attributes
+    ----------
+    facts
+        At the input size asked for.
+    weights
+        Where they came from: the fields of the manifest's ``WeightSource``.
+    """
+
+    name: str
+    overrides: dict[str, Any]
+    facts: ModelFacts
+    training: nn.Module
+    deployed: nn.Module
+    weights: dict[str, Any]
+
+
+def prepare(
+    name: str,
+    *,
+    checkpoint: str | Path | None = None,
+    seed: int = 0,
+    input_size: tuple[int, int] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Prepared:
+    """Build model `name` with the weights of `checkpoint`, or with untrained ones.
+
+    Parameters
+    ----------
+    seed
+        Of the untrained weights, which depend on `input_size` too: see `untrained`.
+    input_size
+        Height and width in pixels; the model's own where None.
+    overrides
+        Options of `create_model`.
+
+    Raises
+    ------
+    UsageError
+        Unknown model or option, an input too small, or a checkpoint that does not fit.
+    """
+    options = dict(overrides or {})
+    facts = model_info(name).at(input_size)
+    with torch.device("meta"):
+        training = build(name, options).eval()
+    _check_input_size(training, facts)
+    if checkpoint is None:
+        initialize(training, facts, seed)
+        origin: dict[str, Any] = {"source": "untrained", "seed": seed}
+    else:
+        load_checkpoint(training, checkpoint)
+        origin = {
+            "source": "checkpoint",
+            "checkpoint": Path(checkpoint).name,
+            "checkpoint_sha256": _file_sha256(Path(checkpoint)),
+        }
+    deployed = fuse(training)
+    origin["sha256"] = weights_sha256(deployed.state_dict())
+    return Prepared(name, options, facts, training, deployed, origin)
+
+
+def save_deployed(prepared: Prepared, path: Path) -> None:
+    """Write the deployed weights to a ``.safetensors`` file, whole or not at all.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file(prepared.deployed.state_dict(), partial)
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise UsageError(f"{path} cannot be written", why=str(error)) from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_deployed(name: str, overrides: Mapping[str, Any], path: Path) -> nn.Module:
+    """Build the deployed form over the weights of `save_deployed`, mapped from the file."""
+    with torch.device("meta"):
+        deployed = fuse(build(name, dict(overrides)))
+    deployed.load_state_dict(load_file(path), assign=True)
+    return deployed
+
+
+def weights_sha256(state: Mapping[str, torch.Tensor]) -> str:
+    """Return the SHA-256 over the names, types, shapes and bytes of tensors, in order of name."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _check_input_size(model: nn.Module, facts: ModelFacts) -> None:
+    height, width = facts.input_size
+    try:
+        model(torch.empty(1, 3, height, width, device="meta"))
+    except RuntimeError as error:
+        raise UsageError(
+            f"{facts.name} cannot take an input of {height}x{width}",
+            why=str(error),
+            fix=f"Its own is {'x'.join(map(str, model_info(facts.name).input_size))}",
+        ) from None
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,218 @@
+"""The models by name: their facts, and how each is built.
+
+Facts are data (``facts/*.toml``), so that listing models imports neither torch nor a family.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from lightmobile import plugins
+from lightmobile.errors import UsageError
+from lightmobile.models.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+__all__ = ["ModelFacts", "create_model", "list_models", "model_info", "register_model"]
+
+Builder = TypeVar("Builder", bound="Callable[..., nn.Module]")
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a model before it is built.
+
+    Attributes
+    ----------
+    name, family
+        ``fasternet_t0``, ``FasterNet``.
+    module
+        The Python module that registers its builder.
+    input_size
+        Height and width in pixels.
+    num_classes
+        Length of the logits.
+    preprocessing
+        How photographs were prepared for the published accuracy.
+    published
+        Figures that the source prints: ``params``, ``macs``, ``top1`` in percent.
+    paper, source
+        Where the model and those figures come from.
+    """
+
+    name: str
+    family: str
+    module: str
+    input_size: tuple[int, int]
+    num_classes: int
+    preprocessing: Preprocessing
+    published: dict[str, float] = field(default_factory=dict)
+    paper: str = ""
+    source: str = ""
+
+    def at(self, input_size: tuple[int, int] | None) -> ModelFacts:
+        """Return the facts for another input size; the crop keeps its share of the photograph."""
+        if input_size is None or input_size == self.input_size:
+            return self
+        share = min(self.preprocessing.crop) / self.preprocessing.resize
+        resize = math.floor(min(input_size) / share)
+        preprocessing = replace(self.preprocessing, resize=resize, crop=input_size)
+        return replace(self, input_size=input_size, preprocessing=preprocessing)
+
+
+_BUILDERS: dict[str, Callable[..., nn.Module]] = {}
+_PLUGIN_FACTS: dict[str, ModelFacts] = {}
+
+
+@overload
+def register_model(builder: Builder, /) -> Builder: ...
+@overload
+def register_model(*, facts: ModelFacts) -> Callable[[Builder], Builder]: ...
+
+
+def register_model(
+    builder: Builder | None = None, /, *, facts: ModelFacts | None = None
+) -> Builder | Callable[[Builder], Builder]:
+    """Register a function that builds the model it is named after.
+
+    A family of this package keeps its facts in ``facts/<family>.toml``. Another package passes
+    them, and names any object of its module in the entry points group ``lightmobile.models``:
+    loading that object runs the decorator, which is all there is to do.
+
+    ::
+
+        @register_model(facts=ModelFacts(name="acme_tiny", ...))
+        def acme_tiny(**overrides):
+            return Acme(width=16, **overrides)
+    """
+
+    def register(builder: Builder) -> Builder:
+        name = facts.name if facts else builder.__name__
+        if facts:
+            if name in _builtin_facts() or name in _PLUGIN_FACTS:
+                raise UsageError(f"There are two models named {name!r}", fix="Rename yours")
+            _PLUGIN_FACTS[name] = facts
+        _BUILDERS[name] = builder
+        return builder
+
+    return register(builder) if builder else register
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Return the names that match a shell `pattern`, sorted."""
+    plugins.load("lightmobile.models")
+    names = _builtin_facts() | _PLUGIN_FACTS
+    return sorted(name for name in names if fnmatchcase(name, pattern))
+
+
+def model_info(name: str) -> ModelFacts:
+    """Return the facts of model `name`.
+
+    Raises
+    ------
+    UsageError
+        There is no such model; the message suggests the nearest names.
+    """
+    if name in _builtin_facts():
+        return _builtin_facts()[name]
+    known = list_models()
+    if name not in _PLUGIN_FACTS:
+        raise UsageError(
+            f"There is no model {name!r}",
+            fix=f"Did you mean {plugins.suggest(name.lower(), known)}? "
+            "`lightmobile models` lists them all",
+        )
+    return _PLUGIN_FACTS[name]
+
+
+def create_model(name: str, checkpoint: str | Path | None = None, **overrides: Any) -> nn.Module:
+    """Build a model in its training form, in training mode.
+
+    Parameters
+    ----------
+    name
+        One of `list_models`.
+    checkpoint
+        File with its weights; its paper's initialisation where None.
+    overrides
+        Options of the family, such as ``num_classes=10``.
+
+    Raises
+    ------
+    UsageError
+        Unknown model, unknown or impossible option, or a checkpoint that does not fit.
+    """
+    if checkpoint is None:
+        return build(name, overrides)
+    import torch
+
+    from lightmobile.models.checkpoints import load_checkpoint
+
+    with torch.device("meta"):
+        model = build(name, overrides)
+    load_checkpoint(model, checkpoint)
+    return model
+
+
+def build(name: str, overrides: dict[str, Any]) -> nn.Module:
+    """Build a model on torch's current device."""
+    facts = model_info(name)
+    importlib.import_module(facts.module)
+    try:
+        return _BUILDERS[name](**overrides)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"{name} cannot be built with {overrides}",
+            why=str(error),
+            fix=f"Options and their values: help({facts.module})",
+        ) from error
+
+
+@cache
+def _builtin_facts() -> dict[str, ModelFacts]:
+    folder = resources.files("lightmobile.models") / "facts"
+    files = [entry for entry in folder.iterdir() if entry.name.endswith(".toml")]
+    return {
+        facts.name: facts
+        for file in files
+        for facts in _parse(file.name.removesuffix(".toml"), tomllib.loads(file.read_text("utf-8")))
+    }
+
+
+def _parse(module: str, table: dict[str, Any]) -> list[ModelFacts]:
+    """Return the facts of one family's file; a variant's table overrides the family's."""
+    variants = table.pop("variants")
+    return [_facts(name, module, table | variant) for name, variant in variants.items()]
+
+
+def _facts(name: str, module: str, table: dict[str, Any]) -> ModelFacts:
+    size = tuple(table["input_size"])
+    recipe = table["preprocessing"]
+    return ModelFacts(
+        name=name,
+        family=table["family"],
+        module=f"lightmobile.models.{module}",
+        input_size=size,
+        num_classes=table["num_classes"],
+        preprocessing=Preprocessing(
+            resize=math.floor(min(size) / recipe["crop_fraction"]),
+            crop=size,
+            interpolation=recipe["interpolation"],
+            mean=tuple(recipe["mean"]),
+            std=tuple(recipe["std"]),
+        ),
+        published=table["published"],
+        paper=table["paper"],
+        source=table["source"],
+    )

@@ -1,0 +1,100 @@
+"""Weights without a checkpoint, such that answers differ between photographs.
+
+With a paper's initialisation a deep network answers nearly the same for every input, and comparing
+two of its forms proves nothing. Here each layer is scaled by one factor to unit output variance on
+photographs, and the last layer's bias is centred there. (Standardising channel by channel keeps
+less in fp16.)
+
+Every machine makes the same bytes: the draws are PCG64's, and the statistics are taken in float64
+and rounded to three digits, far coarser than what the order of a processor's additions changes.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from lightmobile.models.photographs import crops
+from lightmobile.models.preprocessing import preprocess
+
+if TYPE_CHECKING:
+    from lightmobile.models.registry import ModelFacts
+
+__all__ = ["initialize"]
+
+_CROPS = 2
+
+
+@torch.no_grad()
+def initialize(model: nn.Module, facts: ModelFacts, seed: int = 0) -> None:
+    """Give `model`, built on the meta device, its weights; leave it in evaluation mode.
+
+    A *layer* is a module that owns a weight of two or more axes; its output is linear in that
+    weight. Every other module with tensors of its own has ``reset_parameters``, as PyTorch's do.
+
+    Parameters
+    ----------
+    facts
+        The input size, and the preprocessing of the photographs.
+    seed
+        Another seed, other weights.
+    """
+    run: list[nn.Module] = []
+    hooks = []
+    for name, module in model.named_modules():
+        if _is_layer(module):
+            draw = partial(_draw, np.random.PCG64([seed, *name.encode()]))
+            hooks.append(module.register_forward_pre_hook(draw))
+            hooks.append(module.register_forward_hook(_scale))
+            hooks.append(module.register_forward_hook(lambda layer, *_: run.append(layer)))
+        elif _owns_tensors(module):
+            module.to_empty(device="cpu", recurse=False)
+            module.reset_parameters()  # type: ignore[operator]
+    images = preprocess(crops(_CROPS, facts.input_size), facts.preprocessing)
+    logits = model.double().eval()(torch.from_numpy(images).double())
+    for hook in hooks:
+        hook.remove()
+    _centre(run[-1], logits)
+    model.float()
+
+
+def _is_layer(module: nn.Module) -> bool:
+    return any(
+        name == "weight" and p.ndim > 1 for name, p in module.named_parameters(recurse=False)
+    )
+
+
+def _owns_tensors(module: nn.Module) -> bool:
+    own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+    return bool(own)
+
+
+def _draw(bits: np.random.PCG64, layer: nn.Module, _inputs: object) -> None:
+    """Draw the layer's weights just before its input arrives; so only one is ever in float64."""
+    shape = tuple(layer.get_parameter("weight").shape)
+    uniform = 2 * np.random.Generator(bits).random(shape, np.float32) - 1
+    layer.weight = nn.Parameter(torch.from_numpy(uniform).double())
+    if isinstance(layer.bias, nn.Parameter):
+        layer.bias = nn.Parameter(layer.bias.new_zeros(layer.bias.shape, device="cpu"))
+
+
+def _scale(layer: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+    """Scale the layer's weights, hence its output, to unit variance."""
+    deviation = output.std().item()
+    factor = _rounded(1 / deviation) if deviation else 1.0
+    layer.weight = nn.Parameter((layer.get_parameter("weight") * factor).float())
+    return output * factor
+
+
+def _centre(layer: nn.Module, logits: torch.Tensor) -> None:
+    if isinstance(layer.bias, nn.Parameter):
+        mean = [_rounded(-logit) for logit in logits.mean(0).tolist()]
+        layer.bias = nn.Parameter(torch.tensor(mean))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}")
