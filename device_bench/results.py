@@ -1,0 +1,248 @@
+"""Results, derived from the lines of a store; and how stores are shared."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lightmobile.device_bench.schema import (
+    Configuration,
+    End,
+    Failure,
+    Line,
+    Memory,
+    Process,
+    Profile,
+    Session,
+    Slice,
+)
+from lightmobile.device_bench.statistics import Latency, latency
+from lightmobile.device_bench.store import Store
+from lightmobile.errors import UsageError
+
+__all__ = ["Result", "export_results", "import_results", "results", "results_of"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that was measured of one configuration in one session.
+
+    Attributes
+    ----------
+    processes, slices
+        In the order measured; at least one slice.
+    memory, profile
+        None where their pass did not run.
+    stopped
+        Why measuring ended; None where it was killed.
+    """
+
+    session: Session
+    configuration: Configuration
+    processes: tuple[Process, ...]
+    slices: tuple[Slice, ...]
+    memory: Memory | None = None
+    profile: Profile | None = None
+    failures: tuple[Failure, ...] = ()
+    stopped: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The id that all lines of the result carry."""
+        return self.configuration.result
+
+    @property
+    def samples_ns(self) -> list[int]:
+        """Every steady sample, in the order measured."""
+        return [sample for part in self.slices for sample in part.samples_ns]
+
+    @cached_property
+    def latency(self) -> Latency:
+        """Summary of the steady samples."""
+        return latency(self.slices)
+
+    @property
+    def images_per_second(self) -> float:
+        """Images of a batch over the median latency."""
+        return self.configuration.batch * 1e9 / self.latency.median
+
+    @property
+    def load_ms(self) -> float | None:
+        """Median over processes of the time to load the artifact."""
+        return _median_ms([process.load_ns for process in self.processes])
+
+    @property
+    def first_ms(self) -> float | None:
+        """Median over processes of the first inference."""
+        return _median_ms([process.first_ns for process in self.processes])
+
+    @property
+    def threads(self) -> int | None:
+        """Threads in use where the runtime tells, else those asked for."""
+        told = [process.threads for process in self.processes if process.threads is not None]
+        return told[-1] if told else self.configuration.threads
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the form that ``bench --json`` and ``results --json`` print."""
+        ran, summary = self.configuration, self.latency
+        return {
+            "id": self.id,
+            "session": self.session.id,
+            "model": ran.model,
+            "artifact": ran.artifact,
+            "runtime": ran.runtime,
+            "compute": ran.compute,
+            "backend": ran.backend,
+            "precision": ran.precision,
+            "batch": ran.batch,
+            "device": self.session.device.label,
+            "threads": self.threads,
+            "emulated": ran.emulated,
+            "latency_ms": {
+                "median": _ms(summary.median),
+                "ci95": [_ms(summary.ci95.low), _ms(summary.ci95.high)],
+                "p5": _ms(summary.p5),
+                "p90": _ms(summary.p90),
+                "p95": _ms(summary.p95),
+            },
+            "images_per_second": self.images_per_second,
+            "load_ms": self.load_ms,
+            "first_ms": self.first_ms,
+            "peak_memory_bytes": self.memory.peak_bytes if self.memory else None,
+            "samples_ns": self.samples_ns,
+        }
+
+
+def _ms(nanoseconds: float | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e6
+
+
+def _median_ms(nanoseconds: Sequence[int]) -> float | None:
+    import numpy as np
+
+    return float(np.median(nanoseconds)) / 1e6 if nanoseconds else None
+
+
+def results(store: Store, *, session: str | None = None) -> list[Result]:
+    """Return the results in `store`, or those of one session, in the order asked for."""
+    found = results_of(store.read())
+    return [result for result in found if session in (None, result.session.id)]
+
+
+def results_of(lines: Iterable[Line]) -> list[Result]:
+    """Derive results from lines, in any order; a line that comes twice counts once.
+
+    A configuration of which no slice was measured (skipped, failed, killed early) has none.
+    """
+    sessions: dict[str, Session] = {}
+    parts: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
+    for line in _distinct(lines):
+        if isinstance(line, Session):
+            sessions[line.id] = line
+        elif isinstance(line, Process | Slice | Memory | Profile | Failure | End):
+            parts[line.session, line.result].append(line)
+    planned = [(session, run) for session in sessions.values() for run in session.plan]
+    found = (_result(session, run, parts[session.id, run.result]) for session, run in planned)
+    return [result for result in found if result.slices]
+
+
+def _distinct(lines: Iterable[Line]) -> list[Line]:
+    first: dict[tuple[object, ...], Line] = {}
+    for line in lines:
+        first.setdefault(line.key, line)
+    return list(first.values())
+
+
+def _result(session: Session, configuration: Configuration, lines: Sequence[Line]) -> Result:
+    ends = [line.stopped for line in lines if isinstance(line, End)]
+    return Result(
+        session,
+        configuration,
+        processes=tuple(line for line in lines if isinstance(line, Process)),
+        slices=tuple(line for line in lines if isinstance(line, Slice)),
+        memory=next((line for line in lines if isinstance(line, Memory)), None),
+        profile=next((line for line in lines if isinstance(line, Profile)), None),
+        failures=tuple(line for line in lines if isinstance(line, Failure)),
+        stopped=ends[-1] if ends else None,
+    )
+
+
+def export_results(store: Store, path: Path, *, anonymous: bool = False) -> int:
+    """Write the lines of `store` to `path`, itself a store; return the number of results.
+
+    Parameters
+    ----------
+    anonymous
+        Leave out what tells whose devices they are: see `anonymity`.
+
+    Raises
+    ------
+    UsageError
+        There is nothing to export, or `path` cannot be written; what was there is left as it is.
+    """
+    lines = _distinct(store.read())
+    if not lines:
+        raise UsageError(f"The store {store.path} is empty", fix="Run `lightmobile bench` first")
+    if anonymous:
+        from lightmobile.device_bench.anonymity import anonymized
+
+        lines = anonymized(lines)
+    _write_whole(path, "".join(line.to_json() + "\n" for line in lines))
+    return len(results_of(lines))
+
+
+def import_results(store: Store, path: Path) -> int:
+    """Add the lines of `path` that `store` lacks; return the number of results that are new.
+
+    A line counts by its ids: what the store has is never overwritten, the same file twice changes
+    nothing, and neither does an anonymous export of the store's own results.
+
+    Raises
+    ------
+    UsageError
+        `path` cannot be read or holds no line of a store, or the store cannot be written.
+    """
+    from lightmobile.device_bench.anonymity import anonymized
+
+    if not path.exists():
+        raise UsageError(f"There is no file {path}")
+    theirs = Store(path).read()
+    if not theirs:
+        raise UsageError(f"{path} holds no results", fix="Give what `results export` wrote")
+    ours = store.read()
+    known = {line.key for line in ours} | {line.key for line in anonymized(ours)}
+    if new := [line for line in _distinct(theirs) if line.key not in known]:
+        store.append(*new)
+    return len(results_of([*ours, *new])) - len(results_of(ours))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write `path` in one step: a reader sees the old file or the new one, never a part."""
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w",
+            dir=path.parent,
+            prefix=f".{path.name}.",
+            encoding="utf-8",
+            newline="",
+            delete=False,
+        ) as file:
+            temporary = Path(file.name)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written", why=error.strerror or "", fix="Give another file"
+        ) from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
