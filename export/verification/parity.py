@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from lightmobile.errors import UsageError, VerificationError
 from lightmobile.export.manifest import Parity
+from lightmobile.export.verification.engines import answer, open_engines
+from lightmobile.export.verification.metrics import (
+    BARS,
+    max_abs,
+    rel_l2,
+    sqnr_db,
+    top1_agreement,
+)
+from lightmobile.export.verification.weights import compare_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from lightmobile.export.manifest import Manifest
+    from lightmobile.export.verification.engines import Engine
+    from lightmobile.export.verification.metrics import Bar
     from lightmobile.export.verification.reference import Reference
 
+    Array = NDArray[Any]
+    Outputs = tuple[Array, ...]
+
 __all__ = ["check"]
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """How far one engine's answers lie from PyTorch's: the worst of all outputs."""
+
+    max_abs: float
+    rel_l2: float
+    sqnr_db: float
+    top1_agreement: float
+    near_ties: int
 
 
 def check(
@@ -42,4 +69,74 @@ def check(
     VerificationError
         A constant differs from its source, or a figure misses its bar; the message names it.
     """
-    raise NotImplementedError
+    bar = BARS.get(manifest.precision)
+    if bar is None:
+        raise UsageError(f"There is no bar for the precision {manifest.precision!r}")
+    engines = open_engines(artifact, manifest)
+    compared = compare_weights(
+        {name: array for engine in engines for name, array in engine.constants().items()},
+        weights,
+        manifest.precision,
+    )
+    figures = [_figures(engine, artifact, manifest, reference, bar) for engine in engines]
+    worst = _Figures(
+        max_abs=max(figure.max_abs for figure in figures),
+        rel_l2=max(figure.rel_l2 for figure in figures),
+        sqnr_db=min(figure.sqnr_db for figure in figures),
+        top1_agreement=min(figure.top1_agreement for figure in figures),
+        near_ties=figures[0].near_ties,
+    )
+    _judge(artifact, worst, bar)
+    return Parity(
+        method="+".join(engine.method for engine in engines),
+        samples=len(reference.seeded) + len(reference.photographs),
+        weights_compared=compared,
+        training_rel_l2=reference.training_rel_l2,
+        **asdict(worst),
+    )
+
+
+def _figures(
+    engine: Engine, artifact: Path, manifest: Manifest, reference: Reference, bar: Bar
+) -> _Figures:
+    seeded = answer(engine, artifact, reference.seeded, manifest.layout)
+    photographs = answer(engine, artifact, reference.photographs, manifest.layout)
+    of_photographs = list(_pairs(artifact, reference.photograph_outputs, photographs))
+    pairs = [*_pairs(artifact, reference.seeded_outputs, seeded), *of_photographs]
+    expected, measured = of_photographs[0]
+    agreement, near_ties = top1_agreement(expected, measured, bar.near_tie(expected))
+    return _Figures(
+        max_abs=max(max_abs(*pair) for pair in pairs),
+        rel_l2=max(rel_l2(*pair) for pair in pairs),
+        sqnr_db=min(sqnr_db(*pair) for pair in of_photographs),
+        top1_agreement=agreement,
+        near_ties=near_ties,
+    )
+
+
+def _pairs(artifact: Path, expected: Outputs, measured: Outputs) -> Iterator[tuple[Array, Array]]:
+    if [output.shape for output in expected] != [output.shape for output in measured]:
+        raise VerificationError(
+            f"{artifact.name} answers in another shape than PyTorch",
+            why=f"{[output.shape[1:] for output in measured]} instead of "
+            f"{[output.shape[1:] for output in expected]} for an image",
+        )
+    return zip(expected, measured, strict=True)
+
+
+def _judge(artifact: Path, figures: _Figures, bar: Bar) -> None:
+    for name, value, limit, passed in (
+        ("relative L2 error", figures.rel_l2, bar.rel_l2, figures.rel_l2 <= bar.rel_l2),
+        ("SQNR in dB", figures.sqnr_db, bar.sqnr_db, figures.sqnr_db >= bar.sqnr_db),
+        (
+            "top-1 agreement",
+            figures.top1_agreement,
+            bar.top1_agreement,
+            figures.top1_agreement >= bar.top1_agreement,
+        ),
+    ):
+        if not passed:
+            raise VerificationError(
+                f"{artifact.name} does not compute what its model computes",
+                why=f"The {name} is {value:.4g}, the bar {limit:g}",
+            )
