@@ -1,0 +1,66 @@
+"""Convolution, batch normalisation, activation: one convolution and the activation, once fused."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from lightmobile.models.layers.fold import fold_norm
+
+__all__ = ["ConvNorm"]
+
+
+class ConvNorm(nn.Module):
+    """``act(bn(conv(x)))``.
+
+    Parameters
+    ----------
+    in_channels, out_channels
+        Of [N, in, H, W] and [N, out, ceil(H / stride), ceil(W / stride)].
+    kernel_size
+        Odd; the padding keeps the centre of the kernel on the image.
+    stride, groups
+        Of the convolution, which has no bias: the norm brings one.
+    act
+        Makes the activation; none where None.
+    eps
+        Of the norm.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 1,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        act: Callable[[], nn.Module] | None = None,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            bias=False,
+        )
+        self.bn = nn.BatchNorm2d(out_channels, eps=eps)
+        self.act = act() if act else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return [N, out, H', W'] of `x`, [N, in, H, W]."""
+        return self.act(self.bn(self.conv(x)))
+
+    def fused(self) -> nn.Sequential:
+        """Return the convolution, with a bias, and the activation; they keep their names."""
+        return nn.Sequential(
+            OrderedDict(conv=fold_norm(self.conv, self.bn), act=copy.deepcopy(self.act))
+        )
