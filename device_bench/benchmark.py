@@ -1,0 +1,173 @@
+"""Measure models on a device: plan, measure, report."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightmobile
+from lightmobile.device_bench.devices import Device, open_device
+from lightmobile.device_bench.measure import Measurement
+from lightmobile.device_bench.plan import Planned, Wishes, plan
+from lightmobile.device_bench.results import Result, results_of
+from lightmobile.device_bench.schedule import Schedule
+from lightmobile.device_bench.schema import Session, new_id, now
+from lightmobile.device_bench.store import Store
+from lightmobile.errors import DeviceError
+
+__all__ = ["BenchReport", "Skipped", "bench"]
+
+DEFAULT_MODEL = "fasternet_t0"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A configuration that was asked for and not measured."""
+
+    model: str
+    runtime: str
+    compute: str
+    reason: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Return what ``lightmobile bench --json`` prints of it."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """What one call of :func:`bench` measured and what it could not, each in the order asked."""
+
+    results: tuple[Result, ...]
+    skipped: tuple[Skipped, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``lightmobile bench --json`` prints."""
+        return {
+            "results": [result.to_dict() for result in self.results],
+            "skipped": [skipped.to_dict() for skipped in self.skipped],
+        }
+
+
+def bench(
+    models: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = DEFAULT_MODEL,
+    *,
+    device: str | Device = "host",
+    compute: str = "cpu",
+    runtimes: Sequence[str] | None = None,
+    precision: str | None = None,
+    batch: int = 1,
+    threads: int | None = None,
+    rounds: int | None = None,
+    time_budget: float = 60.0,
+    store: Store | str | os.PathLike[str] | None = None,
+    profile: bool = False,
+    progress: Callable[[str, str], None] | None = None,
+    seed: int = 0,
+) -> BenchReport:
+    """Measure the latency and memory of models on a device.
+
+    Parameters
+    ----------
+    models
+        Names, which are exported through the cache, and artifacts, whose manifests lie beside
+        them. The same one twice gives two results, which should be equal.
+    device
+        ``host``, or what a plug-in adds.
+    compute
+        ``cpu``, ``gpu`` or ``npu``.
+    runtimes
+        ``executorch``, ``tflite``, ``coreml``; every one that the device knows where None.
+    precision
+        The target's default where None.
+    batch
+        Images per inference.
+    threads
+        Of a runner; as many as the device has cores for it where None.
+    rounds
+        Measure exactly so many rounds, instead of by time.
+    time_budget
+        Seconds for the latencies of all configurations together, in which their processes are
+        started anew at least three times. Measuring stops sooner where every median is known to
+        1 %. Memory and operators are passes of their own and come on top.
+    store
+        Where every line is kept; the user's own store where None.
+    profile
+        Time every operator too, where the runtime can tell.
+    progress
+        Called with a task (``latency``, ``memory``, ``operators``, or a target that is exported)
+        and how it stands.
+    seed
+        Of the inputs and of the order within rounds.
+
+    Raises
+    ------
+    UsageError
+        A word, number or file is not usable.
+    DeviceError
+        Nothing ran.
+    KeyboardInterrupt
+        After Ctrl-C, with the store whole and no process left.
+    """
+    where = open_device(device) if isinstance(device, str) else device
+    schedule = Schedule(rounds=rounds, budget_s=time_budget, seed=seed)
+    wishes = Wishes(
+        compute=compute,
+        runtimes=None if runtimes is None else tuple(runtimes),
+        precision=precision,
+        batch=batch,
+        threads=where.check_threads(threads),
+    )
+    lines = store if isinstance(store, Store) else Store(store)
+    tell = progress or (lambda _task, _phase: None)
+    asked = [models] if isinstance(models, str | os.PathLike) else models or [DEFAULT_MODEL]
+    with tempfile.TemporaryDirectory(prefix="lightmobile-") as folder:
+        planned = plan(asked, where, wishes, Path(folder), tell)
+        return _measure(planned, where, lines, schedule, profile, tell, seed)
+
+
+def _measure(
+    planned: Sequence[Planned],
+    device: Device,
+    store: Store,
+    schedule: Schedule,
+    profile: bool,
+    progress: Callable[[str, str], None],
+    seed: int,
+) -> BenchReport:
+    runnable = [each for each in planned if each.artifact is not None]
+    reasons = {each.configuration.result: each.configuration.skipped or "" for each in planned}
+    results: list[Result] = []
+    if runnable:
+        session = Session(
+            id=new_id(),
+            started=now(),
+            lightmobile=lightmobile.__version__,
+            device=device.identity(),
+            condition=device.condition(),
+            plan=tuple(each.configuration for each in planned),
+        )
+        store.append(session)
+        measurement = Measurement(runnable, device, store, session.id, seed=seed, progress=progress)
+        found = results_of([session, *measurement.run(schedule, profile=profile)])
+        failures = measurement.failures()
+        reasons |= {result: f"{each.stage}: {each.error}" for result, each in failures.items()}
+        results = [result for result in found if not reasons[result.id]]
+    skipped = tuple(
+        Skipped(
+            each.configuration.model, each.configuration.runtime, each.configuration.compute, why
+        )
+        for each in planned
+        if (why := reasons[each.configuration.result])
+    )
+    if not results:
+        raise DeviceError(
+            "Nothing was measured",
+            why="; ".join(f"{each.model} on {each.runtime}: {each.reason}" for each in skipped),
+            fix="`lightmobile doctor` tells what this device can run",
+        )
+    return BenchReport(tuple(results), skipped)

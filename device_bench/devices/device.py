@@ -1,0 +1,95 @@
+"""What a device is: a way to start runners there, what it can do, what it is and how it fares."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lightmobile.errors import UsageError
+from lightmobile.plugins import suggest
+
+if TYPE_CHECKING:
+    from lightmobile.device_bench.schema import Condition, DeviceIdentity
+    from lightmobile.device_bench.session import RunnerSession
+
+__all__ = ["Capability", "Device"]
+
+
+@dataclass(frozen=True)
+class Capability:
+    """A runtime on a compute unit of a device; `why_not` says what keeps it from running."""
+
+    runtime: str
+    compute: str
+    why_not: str | None = None
+
+
+class Device(ABC):
+    """One device. Opening it touches nothing on it."""
+
+    #: Emulated devices prove that something runs; their times are never compared.
+    emulated: bool = False
+
+    @property
+    @abstractmethod
+    def cores(self) -> int:
+        """Processor cores that a runner may use; also the default number of threads."""
+
+    @abstractmethod
+    def capabilities(self) -> tuple[Capability, ...]:
+        """Return every runtime and compute unit that the device knows of, able or not."""
+
+    @abstractmethod
+    def identity(self) -> DeviceIdentity:
+        """Return what the device is."""
+
+    @abstractmethod
+    def condition(self) -> Condition:
+        """Return what the device is doing now."""
+
+    @abstractmethod
+    def start(self, runtime: str) -> RunnerSession:
+        """Start a runner of `runtime`."""
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """The runtimes that the device knows of, able or not."""
+        return tuple(dict.fromkeys(each.runtime for each in self.capabilities()))
+
+    def why_not(self, runtime: str, compute: str) -> str | None:
+        """Return what keeps `runtime` from running on `compute`, or None where nothing does.
+
+        Raises
+        ------
+        UsageError
+            The device knows no such runtime or compute unit.
+        """
+        known = {(each.runtime, each.compute): each.why_not for each in self.capabilities()}
+        for word, noun, words in (
+            (runtime, "runtime", {runtime for runtime, _ in known}),
+            (compute, "compute unit", {compute for _, compute in known}),
+        ):
+            if word not in words:
+                raise UsageError(f"There is no {noun} {word!r}", fix=f"Use {suggest(word, words)}")
+        return known.get((runtime, compute), f"{runtime} has no {compute} here")
+
+    def check_threads(self, threads: int | None) -> int:
+        """Return the number of threads to use where `threads` were asked for.
+
+        Raises
+        ------
+        UsageError
+            The device cannot run so many at once, or they are none.
+        """
+        if threads is None:
+            return self.cores
+        if threads < 1:
+            raise UsageError(f"{threads} threads run nothing", fix="Give --threads 1 or more")
+        if threads > self.cores:
+            raise UsageError(
+                f"{threads} threads cannot run at once",
+                why=f"The device lets a runner use {self.cores} cores",
+                fix=f"Give --threads {self.cores} or fewer",
+            )
+        return threads

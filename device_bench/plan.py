@@ -1,0 +1,173 @@
+"""What to measure: names and files become configurations, with an artifact or why there is none.
+
+A configuration is one artifact on one runtime and compute unit. A model's name stands for one
+artifact a runtime, exported through the cache; a file stands for itself, as its manifest tells.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightmobile.device_bench.devices import Device
+from lightmobile.device_bench.protocol import InputTensor
+from lightmobile.device_bench.schema import Configuration, new_id
+from lightmobile.errors import UsageError, VerificationError
+from lightmobile.export.artifact import sha256_of
+from lightmobile.export.manifest import Manifest, read_manifest
+from lightmobile.export.spec import TARGETS, ExportSpec
+
+__all__ = ["Planned", "Wishes", "plan"]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the caller asks of every model; None leaves the choice to the target or device."""
+
+    compute: str
+    runtimes: tuple[str, ...] | None
+    precision: str | None
+    batch: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A configuration and the file to run; None where the configuration says why it is skipped."""
+
+    configuration: Configuration
+    artifact: Path | None = None
+    inputs: tuple[InputTensor, ...] = ()
+
+
+def plan(
+    models: Sequence[str | os.PathLike[str]],
+    device: Device,
+    wishes: Wishes,
+    folder: Path,
+    progress: Callable[[str, str], None],
+) -> list[Planned]:
+    """Return what to measure, in the order asked; names are exported into `folder`.
+
+    Raises
+    ------
+    UsageError
+        A name, file or word is not known, or a file is damaged.
+    """
+    planned: list[Planned] = []
+    for number, model in enumerate(models):
+        if not isinstance(model, str) or _is_path(model):
+            planned.append(_plan_file(Path(model), device, wishes))
+        else:
+            planned += _plan_name(model, device, wishes, folder / str(number), progress)
+    return planned
+
+
+def _is_path(model: str) -> bool:
+    suffixes = {target.suffix for target in TARGETS.values()}
+    return Path(model).suffix in suffixes or "/" in model or os.sep in model
+
+
+def _plan_file(path: Path, device: Device, wishes: Wishes) -> Planned:
+    manifest = read_manifest(path)
+    for noun, found, asked in (
+        ("runtime", manifest.target, wishes.runtimes),
+        ("precision", manifest.precision, wishes.precision and (wishes.precision,)),
+        ("batch", manifest.batch, wishes.batch != 1 and (wishes.batch,)),
+    ):
+        if asked and found not in asked:
+            raise UsageError(
+                f"{path.name} has the {noun} {found}, and {asked[0]} is asked for",
+                fix=f"Leave --{noun} out, or give the model's name",
+            )
+    if reason := device.why_not(manifest.target, wishes.compute):
+        return _skipped(manifest.model, manifest.target, wishes, reason)
+    sha256 = sha256_of(path)
+    if sha256 != manifest.file_sha256:
+        raise VerificationError(
+            f"{path.name} is not the file that its manifest describes",
+            why=f"Its SHA-256 is {sha256[:12]}…, the manifest's {manifest.file_sha256[:12]}…",
+            fix="Export the model again",
+        )
+    return _planned(path, manifest, device, wishes)
+
+
+def _plan_name(
+    name: str,
+    device: Device,
+    wishes: Wishes,
+    folder: Path,
+    progress: Callable[[str, str], None],
+) -> list[Planned]:
+    from lightmobile.export import export
+    from lightmobile.models import model_info
+
+    model_info(name)  # a name that is none is told before anything is exported
+    runtimes = wishes.runtimes or device.runtimes
+    reasons = {each: _why_not_exported(each, device, wishes) for each in runtimes}
+    able = tuple(runtime for runtime in runtimes if reasons[runtime] is None)
+    artifacts = {}
+    if able:
+        made = export(
+            name,
+            targets=able,
+            precision=wishes.precision,
+            batch=wishes.batch,
+            output_dir=folder,
+            progress=progress,
+        )
+        artifacts = {artifact.target: artifact.path for artifact in made}
+    return [
+        _planned(artifacts[each], read_manifest(artifacts[each]), device, wishes)
+        if reason is None
+        else _skipped(name, each, wishes, reason)
+        for each, reason in reasons.items()
+    ]
+
+
+def _why_not_exported(runtime: str, device: Device, wishes: Wishes) -> str | None:
+    """Return why `runtime` is left out; words that are wrong for every runtime are an error."""
+    if reason := device.why_not(runtime, wishes.compute):
+        return reason
+    try:
+        ExportSpec(runtime, precision=wishes.precision or "", batch=wishes.batch)
+    except UsageError as error:
+        if wishes.runtimes is not None:
+            raise
+        return str(error)
+    return None
+
+
+def _planned(path: Path, manifest: Manifest, device: Device, wishes: Wishes) -> Planned:
+    configuration = Configuration(
+        result=new_id(),
+        model=manifest.model,
+        artifact=path.name,
+        artifact_sha256=manifest.file_sha256,
+        runtime=manifest.target,
+        compute=wishes.compute,
+        backend=manifest.backend,
+        precision=manifest.precision,
+        batch=manifest.batch,
+        # Core ML takes no number of threads.
+        threads=None if manifest.target == "coreml" else wishes.threads,
+        emulated=device.emulated,
+    )
+    inputs = tuple(InputTensor(shape=each.shape, dtype=each.dtype) for each in manifest.inputs)
+    return Planned(configuration, path.absolute(), inputs)
+
+
+def _skipped(model: str, runtime: str, wishes: Wishes, reason: str) -> Planned:
+    return Planned(
+        Configuration(
+            result=new_id(),
+            model=model,
+            runtime=runtime,
+            compute=wishes.compute,
+            precision=wishes.precision or "",
+            batch=wishes.batch,
+            skipped=reason,
+        )
+    )
