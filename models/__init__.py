@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lightmobile.models.checkpoints import load_checkpoint as load_checkpoint
-    from lightmobile.models.complexity import Complexity as Complexity
-    from lightmobile.models.complexity import complexity as complexity
-    from lightmobile.models.describe import describe as describe
-    from lightmobile.models.fuse import fuse as fuse
+    from lightmobile.models.cost import Complexity as Complexity
+    from lightmobile.models.cost import complexity as complexity
+    from lightmobile.models.description import describe as describe
+    from lightmobile.models.fusion import fuse as fuse
     from lightmobile.models.prepared import Prepared as Prepared
     from lightmobile.models.prepared import prepare as prepare
     from lightmobile.models.registry import ModelFacts as ModelFacts
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from lightmobile.models.registry import model_info as model_info
     from lightmobile.models.registry import register_model as register_model
 
+# No module bears the name of a function: importing it would hide the function behind the module.
 _HOMES = {
-    "Complexity": "complexity",
+    "Complexity": "cost",
     "ModelFacts": "registry",
     "Prepared": "prepared",
-    "complexity": "complexity",
+    "complexity": "cost",
     "create_model": "registry",
-    "describe": "describe",
-    "fuse": "fuse",
+    "describe": "description",
+    "fuse": "fusion",
     "list_models": "registry",
     "load_checkpoint": "checkpoints",
     "model_info": "registry",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import nn
@@ -70,6 +70,8 @@ class FasterNetBlock(nn.Module):
         Probability of dropping the branch.
     """
 
+    layer_scale: nn.Parameter | None
+
     def __init__(
         self,
         spatial_mixing: PConv,
@@ -78,10 +80,10 @@ class FasterNetBlock(nn.Module):
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
-        channels = mlp[-1].out_channels
         self.spatial_mixing = spatial_mixing
         self.mlp = mlp
-        self.layer_scale = nn.Parameter(torch.empty(channels)) if layer_scale else None
+        scale = nn.Parameter(torch.empty(spatial_mixing.channels)) if layer_scale else None
+        self.register_parameter("layer_scale", scale)
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
         self._initial_scale = layer_scale
         self.reset_parameters()
@@ -98,7 +100,8 @@ class FasterNetBlock(nn.Module):
         return x + self.drop_path(branch)
 
     def fused(self) -> FasterNetBlock:
-        expand, norm, act, project = self.mlp
+        layers = cast("tuple[nn.Conv2d, nn.Module, nn.Module, nn.Conv2d]", tuple(self.mlp))
+        expand, norm, act, project = layers
         # The identity keeps the last convolution's name, mlp.3.
         mlp = nn.Sequential(
             fold_norm(expand, norm),
@@ -204,6 +207,7 @@ class FasterNet(nn.Module):
         self.apply(_initialize)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits of images `x`."""
         x = self.stages(self.patch_embed(x))
         return self.head(self.avgpool_pre_head(x).flatten(1))
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from lightmobile.errors import UsageError
 from lightmobile.models.checkpoints import load_checkpoint
-from lightmobile.models.fuse import fuse
+from lightmobile.models.fusion import fuse
 from lightmobile.models.registry import ModelFacts, build, model_info
 from lightmobile.models.untrained import initialize
 
@@ -71,7 +71,8 @@ def prepare(
     facts = model_info(name).at(input_size)
     with torch.device("meta"):
         training = build(name, options).eval()
-    _check_input_size(training, facts)
+    if input_size is not None:
+        _check_input_size(training, facts)
     if checkpoint is None:
         initialize(training, facts, seed)
         origin: dict[str, Any] = {"source": "untrained", "seed": seed}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["initialize"]
 
-_CROPS = 2
+_CROPS = 4
 
 
 @torch.no_grad()
@@ -53,7 +53,7 @@ def initialize(model: nn.Module, facts: ModelFacts, seed: int = 0) -> None:
             hooks.append(module.register_forward_hook(lambda layer, *_: run.append(layer)))
         elif _owns_tensors(module):
             module.to_empty(device="cpu", recurse=False)
-            module.reset_parameters()  # type: ignore[operator]
+            module.reset_parameters()
     images = preprocess(crops(_CROPS, facts.input_size), facts.preprocessing)
     logits = model.double().eval()(torch.from_numpy(images).double())
     for hook in hooks:

@@ -1,0 +1,1 @@
+"""Operators and foldings that several families share."""

@@ -18,11 +18,9 @@ class DropPath(nn.Module):
         self.rate = rate
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return `x`, [N, ...], with some samples zeroed and the others scaled up to match."""
         if not self.training or self.rate == 0:
             return x
         keep = 1 - self.rate
         kept = x.new_empty((len(x),) + (1,) * (x.ndim - 1)).bernoulli_(keep)
         return x * (kept / keep)
-
-    def extra_repr(self) -> str:
-        return f"rate={self.rate}"

@@ -32,14 +32,15 @@ class PConv(nn.Module):
             raise ValueError(f"pconv is one of {', '.join(get_args(PConvForm))}, not {form!r}")
         if not 1 <= n_div <= channels:
             raise ValueError(f"n_div is between 1 and {channels} channels, not {n_div}")
+        self.channels = channels
         self.touched = channels // n_div
-        self.untouched = channels - self.touched
         self.form = form
         self.partial_conv3 = nn.Conv2d(self.touched, self.touched, 3, padding=1, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Mix space within the first channels of `x`, [N, C, H, W]; the shape stays."""
         if self.form == "slicing":
             first, rest = x[:, : self.touched], x[:, self.touched :]
         else:
-            first, rest = torch.split(x, [self.touched, self.untouched], dim=1)
+            first, rest = torch.split(x, [self.touched, self.channels - self.touched], dim=1)
         return torch.cat((self.partial_conv3(first), rest), dim=1)

@@ -1,0 +1,209 @@
+"""What a model costs before it runs anywhere: MACs, parameters, activations and bytes.
+
+Counted operator by operator on the meta device, without arithmetic and without memory.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from lightmobile.models.fusion import fuse
+from lightmobile.models.registry import build, model_info
+
+__all__ = ["Complexity", "Operator", "complexity"]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator of a forward pass; figures are for a single image.
+
+    Attributes
+    ----------
+    name
+        The innermost module that runs it, such as ``stages.0.blocks.0.mlp.0``.
+    kind
+        ``conv``, ``linear``, ``matmul``, ``max_pool``, or ATen's name of it.
+    macs
+        Multiply-accumulates of a convolution or matrix product, biases not counted; else 0.
+    params
+        Parameters that it is the first to read.
+    activations
+        Elements it writes, if a convolution, a linear layer or a max pool; else 0
+        (Dollár et al., CVPR 2021, arXiv:2103.06877).
+    bytes
+        Ideal traffic: every input and parameter read once, the output written once. A view, such
+        as a slice, moves nothing, and is no operator here; what reads it reads only its elements.
+    shape
+        Of the output.
+    """
+
+    name: str
+    kind: str
+    macs: int
+    params: int
+    activations: int
+    bytes: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """The cost of one image: `rows` in the order they run, and their sums."""
+
+    rows: tuple[Operator, ...]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of convolutions and matrix products, the papers' "FLOPs"."""
+        return sum(row.macs for row in self.rows)
+
+    @property
+    def params(self) -> int:
+        """Parameters, those of norms among them."""
+        return sum(row.params for row in self.rows)
+
+    @property
+    def activations(self) -> int:
+        """Elements that convolutions, linear layers and max pools write."""
+        return sum(row.activations for row in self.rows)
+
+    @property
+    def bytes(self) -> int:
+        """Ideal traffic of all operators, each for itself."""
+        return sum(row.bytes for row in self.rows)
+
+
+def complexity(
+    model_or_name: str | nn.Module,
+    input_size: tuple[int, int] | None = None,
+    fused: bool = False,
+) -> Complexity:
+    """Count what one image costs.
+
+    Parameters
+    ----------
+    model_or_name
+        A name means its training form, as the papers count. A module stays as it is.
+    input_size
+        Height and width in pixels; where None, a name's own, and 224x224 for a module.
+    fused
+        Count the deployed form.
+
+    Raises
+    ------
+    UsageError
+        There is no such model.
+    """
+    if isinstance(model_or_name, str):
+        input_size = input_size or model_info(model_or_name).input_size
+        with torch.device("meta"):
+            model = build(model_or_name, {})
+    else:
+        model = _on_meta(model_or_name)
+    model = fuse(model) if fused else model.eval()
+    counter = _Counter(model)
+    with torch.no_grad(), counter:
+        model(torch.empty(1, 3, *(input_size or (224, 224)), device="meta"))
+    return Complexity(tuple(counter.rows))
+
+
+def _on_meta(model: nn.Module) -> nn.Module:
+    """Return a copy of `model` without memory for its tensors."""
+    ghosts: dict[int, Any] = {}
+    for parameter in model.parameters():
+        ghosts[id(parameter)] = nn.Parameter(parameter.detach().to("meta"))
+    for buffer in model.buffers():
+        ghosts[id(buffer)] = buffer.to("meta")
+    return copy.deepcopy(model, ghosts)
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Record the operators of `model` that run within this context."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.rows: list[Operator] = []
+        self._unread = {id(parameter) for parameter in model.parameters()}
+        self._running: list[str] = []
+        for name, module in model.named_modules():
+            module.register_forward_pre_hook(partial(self._enter, name))
+            module.register_forward_hook(self._leave)
+
+    def _enter(self, name: str, *_: object) -> None:
+        self._running.append(name)
+
+    def _leave(self, *_: object) -> None:
+        self._running.pop()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        inputs = [leaf for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)]
+        if inputs and not _is_view(func):
+            # Some operators return by-products of training beside what they compute.
+            output = tree_leaves(result)[0]
+            self.rows.append(self._row(func.overloadpacket.__name__, args, inputs, output))
+        return result
+
+    def _row(
+        self, aten: str, args: tuple[Any, ...], inputs: list[torch.Tensor], output: torch.Tensor
+    ) -> Operator:
+        kind, macs = _COUNTED.get(aten, (aten, _none))
+        return Operator(
+            name=self._running[-1],
+            kind=kind,
+            macs=macs(args, output),
+            params=sum(self._first_read(tensor) for tensor in inputs),
+            activations=output.numel() if kind in _WRITES_ACTIVATIONS else 0,
+            bytes=sum(tensor.numel() * tensor.element_size() for tensor in [*inputs, output]),
+            shape=tuple(output.shape),
+        )
+
+    def _first_read(self, tensor: torch.Tensor) -> int:
+        """Return the size of the parameter behind `tensor`, if none has read it yet."""
+        source = tensor if tensor._base is None else tensor._base
+        if id(source) not in self._unread:
+            return 0
+        self._unread.remove(id(source))
+        return source.numel()
+
+
+def _is_view(func: Any) -> bool:
+    return any(
+        result.alias_info and not result.alias_info.is_write for result in func._schema.returns
+    )
+
+
+def _none(args: tuple[Any, ...], output: torch.Tensor) -> int:  # noqa: ARG001
+    return 0
+
+
+def _convolution(args: tuple[Any, ...], output: torch.Tensor) -> int:
+    weight: torch.Tensor = args[1]
+    return output.numel() * weight[0].numel()
+
+
+def _product(args: tuple[Any, ...], output: torch.Tensor) -> int:
+    *_, left, _right = (arg for arg in args if isinstance(arg, torch.Tensor))
+    return output.numel() * left.shape[-1]
+
+
+_COUNTED: dict[str, tuple[str, Callable[[tuple[Any, ...], torch.Tensor], int]]] = {
+    "convolution": ("conv", _convolution),
+    "addmm": ("linear", _product),
+    "mm": ("linear", _product),
+    "bmm": ("matmul", _product),
+    "max_pool2d_with_indices": ("max_pool", _none),
+    "adaptive_max_pool2d": ("max_pool", _none),
+}
+_WRITES_ACTIVATIONS = frozenset({"conv", "linear", "max_pool"})
