@@ -32,6 +32,8 @@ class Artifact:
 
     Attributes
     ----------
+    bytes
+        Size of the file, or of all files of the folder.
     cached
         Taken from the cache: nothing was lowered again.
     seconds
@@ -44,6 +46,7 @@ class Artifact:
     target: str
     backend: str
     precision: str
+    bytes: int
     cached: bool
     seconds: float
     parity: Parity
@@ -128,16 +131,16 @@ def install(source: Path, destination: Path) -> None:
     steps aside first, and returns where the new one cannot take its place.
     """
     _flush(source)
-    if not destination.is_dir():
-        os.replace(source, destination)
+    if not destination.exists() or not (source.is_dir() or destination.is_dir()):
+        source.replace(destination)
     else:
         with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".old-") as aside:
             old = Path(aside) / destination.name
-            os.replace(destination, old)
+            destination.replace(old)
             try:
-                os.replace(source, destination)
+                source.replace(destination)
             except BaseException:
-                os.replace(old, destination)
+                old.replace(destination)
                 raise
     _flush_names(destination.parent)
 

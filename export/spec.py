@@ -14,13 +14,22 @@ Layout = Literal["nchw", "nhwc"]
 
 @dataclass(frozen=True)
 class TargetInfo:
-    """What a target can be asked for; the first backend and precision are its defaults."""
+    """What a target can be asked for; the first backend, precision and layout are its defaults.
+
+    Attributes
+    ----------
+    packages
+        Distributions that lower to this target; their versions go into manifests and cache keys.
+    why_default
+        Why the first precision is the default, for ``--help`` and the manifest.
+    """
 
     name: str
     title: str
     suffix: str
     backends: tuple[str, ...]
     precisions: tuple[str, ...]
+    packages: tuple[str, ...]
     why_default: str
     layouts: tuple[Layout, ...] = ("nchw",)
 
@@ -34,6 +43,7 @@ TARGETS: dict[str, TargetInfo] = {
             ".pte",
             backends=("xnnpack", "portable"),
             precisions=("fp32", "fp16"),
+            packages=("torch", "executorch"),
             why_default="fp32 is what XNNPACK runs on every phone",
         ),
         TargetInfo(
@@ -42,6 +52,7 @@ TARGETS: dict[str, TargetInfo] = {
             ".mlpackage",
             backends=("coreml",),
             precisions=("fp16", "fp32"),
+            packages=("torch", "coremltools"),
             why_default="fp32 never runs on the Neural Engine",
         ),
         TargetInfo(
@@ -50,6 +61,7 @@ TARGETS: dict[str, TargetInfo] = {
             ".tflite",
             backends=("tflite",),
             precisions=("fp32",),
+            packages=("torch", "litert-torch", "litert-converter"),
             why_default="fp32 is what the CPU runs; the GPU rounds to fp16 by itself",
             layouts=("nchw", "nhwc"),
         ),

@@ -1,0 +1,271 @@
+"""From a model's name to verified artifacts: one call, one process a target."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lightmobile.errors import LightmobileError, UsageError
+from lightmobile.export import cache
+from lightmobile.export.artifact import Artifact, disk_error, file_name, install, sha256_of
+from lightmobile.export.crew import Crew
+from lightmobile.export.job import Job
+from lightmobile.export.manifest import manifest_path, read_manifest
+from lightmobile.export.spec import ExportSpec, target_info
+from lightmobile.export.targets import BUILT_IN
+from lightmobile.models.registry import model_info
+
+if TYPE_CHECKING:
+    from lightmobile.export.crew import Report
+    from lightmobile.export.spec import Layout
+    from lightmobile.models.registry import ModelFacts
+
+__all__ = ["export"]
+
+
+def export(
+    model: str,
+    *,
+    targets: Sequence[str] | Literal["all"] = "all",
+    backend: str | None = None,
+    precision: str | None = None,
+    checkpoint: str | Path | None = None,
+    input_size: tuple[int, int] | None = None,
+    batch: int = 1,
+    layout: Layout | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    output_dir: str | Path = "lightmobile-out",
+    seed: int = 0,
+    use_cache: bool = True,
+    verbose: bool = False,
+    log: str | Path | None = None,
+    progress: Callable[[str, str], None] | None = None,
+) -> list[Artifact]:
+    """Lower a model to files for mobile runtimes, each verified against PyTorch.
+
+    Parameters
+    ----------
+    model
+        One of `lightmobile.models.list_models`.
+    targets
+        ``executorch``, ``coreml``, ``tflite``, those of plug-ins, or ``"all"`` built-in ones.
+    backend, precision, layout
+        The default of each target where None; every target asked for must be able to do it.
+    checkpoint
+        File with trained weights. Without it the weights are made from `seed`, scaled so that
+        the model's answers vary enough to be compared, and the manifests say ``untrained``.
+    input_size
+        Height and width in pixels; the model's own where None.
+    batch
+        Images per inference.
+    overrides
+        Options of the model, such as ``{"num_classes": 10}``.
+    output_dir
+        Folder that receives ``<slug>.<backend>.<precision>.<ext>`` and the manifests.
+    use_cache
+        Take what was exported before with the same sources, weights, options and versions.
+    verbose, log
+        Show what the exporters print on standard error; append it to a file.
+    progress
+        Called with a target and its phase (``importing``, ``waiting``, ``lowering``,
+        ``verifying``, then ``done`` or ``cached``), also from other threads, one at a time.
+
+    Returns
+    -------
+    list of Artifact
+        In the order of `targets`.
+
+    Raises
+    ------
+    UsageError
+        Unknown words, a checkpoint that does not fit, a folder that cannot be written.
+    VerificationError
+        An artifact does not compute what PyTorch computes; it is not kept.
+    InternalError
+        An exporter failed.
+
+    Notes
+    -----
+    A failure of one target does not stop the others: their artifacts are in place when the
+    first error is raised.
+    """
+    started = time.perf_counter()
+    facts = model_info(model).at(input_size)
+    specs = _specs(
+        targets,
+        backend=backend or "",
+        precision=precision or "",
+        layout=layout or "nchw",
+        # The model's own size, said or not, is one and the same export.
+        input_size=None if facts == model_info(model) else facts.input_size,
+        batch=batch,
+    )
+    weights = _Weights.of(checkpoint, seed)
+    report = progress or _unheard
+    folder = Path(output_dir)
+    with _stage(folder) as stage:
+        session = _Session(facts, dict(overrides or {}), weights, folder, stage, report, started)
+        missing = [spec for spec in specs if not (use_cache and session.take_cached(spec))]
+        if missing:
+            session.make(missing, verbose=verbose, log=Path(log) if log else None)
+    return [session.artifacts[spec.target] for spec in specs]
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """Where the weights come from; `identity` goes into the key of the cache."""
+
+    checkpoint: Path | None
+    seed: int
+    identity: dict[str, Any]
+
+    @classmethod
+    def of(cls, checkpoint: str | Path | None, seed: int) -> _Weights:
+        if checkpoint is None:
+            return cls(None, seed, {"seed": seed})
+        path = Path(checkpoint)
+        if not path.is_file():
+            raise UsageError(f"There is no checkpoint {path}", fix="Give a file of weights")
+        return cls(path, seed, {"checkpoint": path.name, "sha256": sha256_of(path)})
+
+
+@dataclass
+class _Session:
+    """One call of `export`: its facts, and the artifacts that are in place so far."""
+
+    facts: ModelFacts
+    overrides: dict[str, Any]
+    weights: _Weights
+    folder: Path
+    stage: Path
+    report: Report
+    started: float
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+
+    def take_cached(self, spec: ExportSpec) -> bool:
+        """Put the artifact of `spec` in place if the cache has it."""
+        hit = cache.find(self._key(spec), self._name(spec))
+        if hit is None:
+            return False
+        copies = self.stage / "cached" / spec.target
+        copies.mkdir(parents=True)
+        for source in (hit, manifest_path(hit)):
+            cache.copy(source, copies / source.name)
+        self._put(copies / hit.name, cached=True)
+        return True
+
+    def make(self, specs: Sequence[ExportSpec], *, verbose: bool, log: Path | None) -> None:
+        """Make the artifacts of `specs` side by side, each in place as soon as it is verified."""
+        failures: list[LightmobileError] = []
+        with Crew(self.stage, self.report) as crew, _logs_kept(crew, verbose=verbose, log=log):
+            for spec in specs:
+                crew.start(Job.of(self.facts, self.overrides, spec, self._name(spec)))
+            self._prepare(crew, specs[0])
+            for worker, failure in crew.results():
+                if failure:
+                    failures.append(failure)
+                else:
+                    artifact = worker.folder / worker.job.name
+                    cache.store(self._key(worker.job.spec), artifact)
+                    self._put(artifact, cached=False)
+        if failures:
+            raise failures[0]
+
+    def _prepare(self, crew: Crew, spec: ExportSpec) -> None:
+        # torch is imported here, while the workers import their exporters.
+        from lightmobile.export.verification.reference import make_reference
+        from lightmobile.models.prepared import prepare, save_deployed
+
+        prepared = prepare(
+            self.facts.name,
+            checkpoint=self.weights.checkpoint,
+            seed=self.weights.seed,
+            input_size=spec.input_size,
+            overrides=self.overrides,
+        )
+        weights = self.stage / "weights.safetensors"
+        save_deployed(prepared, weights)
+        crew.tell(weights=str(weights), source=prepared.weights)
+        reference = self.stage / "reference.safetensors"
+        make_reference(
+            prepared.training,
+            prepared.deployed,
+            prepared.facts,
+            prepared.facts.input_size,
+            self.weights.seed,
+        ).save(reference)
+        crew.tell(reference=str(reference))
+
+    def _put(self, artifact: Path, *, cached: bool) -> None:
+        manifest = read_manifest(artifact)
+        place = self.folder / artifact.name
+        install(artifact, place)
+        install(manifest_path(artifact), manifest_path(place))
+        assert manifest.parity is not None  # noqa: S101 - no worker leaves without
+        self.artifacts[manifest.target] = Artifact(
+            path=place,
+            manifest=manifest_path(place),
+            model=manifest.model,
+            target=manifest.target,
+            backend=manifest.backend,
+            precision=manifest.precision,
+            bytes=manifest.file_bytes,
+            cached=cached,
+            seconds=time.perf_counter() - self.started,
+            parity=manifest.parity,
+        )
+        self.report(manifest.target, "cached" if cached else "done")
+
+    def _name(self, spec: ExportSpec) -> str:
+        return file_name(self.facts.name, spec, target_info(spec.target).suffix)
+
+    def _key(self, spec: ExportSpec) -> str:
+        return cache.key_of(self.facts, self.overrides, spec, self.weights.identity)
+
+
+def _specs(targets: Sequence[str] | str, **choices: Any) -> list[ExportSpec]:
+    if isinstance(targets, str):
+        targets = BUILT_IN if targets == "all" else (targets,)
+    if not targets:
+        raise UsageError("There is no target", fix=f"Use {', '.join(BUILT_IN)} or all")
+    return [ExportSpec(target, **choices) for target in dict.fromkeys(targets)]
+
+
+def _unheard(_target: str, _phase: str) -> None:
+    """Report to nobody."""
+
+
+@contextmanager
+def _stage(folder: Path) -> Iterator[Path]:
+    """Make `folder`, and for as long as the block runs a hidden folder in it to work in."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=".lightmobile-", dir=folder, ignore_cleanup_errors=True
+        ) as stage:
+            yield Path(stage).resolve()
+    except OSError as error:
+        raise disk_error(error, folder) from None
+
+
+@contextmanager
+def _logs_kept(crew: Crew, *, verbose: bool, log: Path | None) -> Iterator[None]:
+    """Gather what the workers' exporters have printed once the block ends, however it ends."""
+    try:
+        with log.open("a", encoding="utf-8") if log else nullcontext() as file:
+            try:
+                yield
+            finally:
+                for worker in crew.workers:
+                    text = worker.log.read_text(encoding="utf-8", errors="replace")
+                    for sink in (file, sys.stderr if verbose else None):
+                        if sink:
+                            sink.write(f"--- {worker.job.name}\n{text}\n")
+    except OSError as error:
+        raise UsageError(f"{log} cannot be written", why=error.strerror or "") from None

@@ -1,0 +1,73 @@
+"""TFLite: a .tflite for LiteRT."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import torch
+
+from lightmobile.export.lowerings import forms_in
+from lightmobile.export.manifest import Placement, Tensor
+from lightmobile.export.spec import TARGETS
+from lightmobile.export.targets import Lowered, import_exporter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from torch import nn
+
+    from lightmobile.export.spec import ExportSpec
+
+__all__ = ["INFO", "lower", "preload"]
+
+INFO = TARGETS["tflite"]
+
+
+def preload() -> None:
+    """Import litert-torch; see `Target.preload`."""
+    import_exporter(INFO, "litert_torch")
+
+
+def lower(module: nn.Module, spec: ExportSpec, path: Path, example: torch.Tensor) -> Lowered:
+    """Write `module` to `path`; see `Target.lower`.
+
+    litert-torch keeps the input's axes as the module has them, NCHW; the NHWC form takes them as
+    a camera gives them.
+    """
+    preload()
+    import litert_torch
+
+    body = module
+    if spec.layout == "nhwc":
+        body = litert_torch.to_channel_last_io(module, args=[0]).eval()
+        example = example.permute(0, 2, 3, 1).contiguous()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        litert_torch.convert(body, (example,)).export(str(path))
+    return _read(path, spec.layout, forms_in(module))
+
+
+def _read(path: Path, layout: str, lowering: dict[str, str]) -> Lowered:
+    # The exporter reports nothing; the interpreter tells what is in the file, by LiteRT's names.
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    interpreter = Interpreter(
+        model_path=str(path),
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    operators = Counter(row["op_name"] for row in interpreter._get_ops_details())
+    return Lowered(
+        # The runtime chooses the delegate when it loads the file.
+        Placement(delegated_subgraphs=0, delegated={}, undelegated=dict(operators)),
+        inputs=tuple(_tensor(row, layout) for row in interpreter.get_input_details()),
+        outputs=tuple(_tensor(row) for row in interpreter.get_output_details()),
+        lowering=lowering,
+    )
+
+
+def _tensor(row: dict[str, Any], layout: str | None = None) -> Tensor:
+    shape = tuple(int(size) for size in row["shape"])
+    return Tensor(name=row["name"], shape=shape, dtype=row["dtype"].__name__, layout=layout)

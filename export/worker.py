@@ -1,0 +1,166 @@
+"""The process that makes one artifact: ``python -m lightmobile.export.worker FOLDER``.
+
+It starts before the weights exist, so that importing its exporter overlaps with the making of
+them. One JSON line each comes on standard input: the job, where the weights lie, where the
+reference lies. JSON lines go back: phases, then ``{"done": true}`` or the error. All that the
+exporters print goes to standard error.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import queue
+import shutil
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from lightmobile.errors import InternalError, LightmobileError
+from lightmobile.export.artifact import disk_error, sha256_of, size_of
+from lightmobile.export.cache import versions_of
+from lightmobile.export.job import Job
+from lightmobile.export.manifest import Manifest, Preprocessing, WeightSource, manifest_path
+from lightmobile.export.spec import target_info
+from lightmobile.export.targets import load_target
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lightmobile.export.manifest import Parity
+    from lightmobile.export.targets import Lowered
+
+__all__ = ["main"]
+
+# Less is a full disk: exporters written in C++ do not say why they failed.
+_LEAST_FREE_BYTES = 1 << 20
+
+
+def main() -> None:
+    """Make one artifact in the folder given, and leave without tidying up."""
+    os.chdir(sys.argv[1])
+    replies = _keep_stdout()
+    messages = _read_stdin()
+
+    def reply(**message: Any) -> None:
+        replies.write(json.dumps(message) + "\n")
+        replies.flush()
+
+    try:
+        _make(Job.from_json(messages.get()), messages, lambda phase: reply(phase=phase))
+    except LightmobileError as error:
+        reply(error=error.to_dict())
+    except Exception as error:  # noqa: BLE001 - an exporter may raise anything
+        traceback.print_exc()
+        reply(error=_explain(error).to_dict())
+    else:
+        reply(done=True)
+    # Freeing a converter's graphs and unloading its libraries takes up to a second.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _make(job: Job, messages: queue.SimpleQueue[str], phase: Callable[[str], None]) -> None:
+    phase("importing")
+    target = load_target(job.spec.target)
+    target.preload()
+
+    import torch
+
+    from lightmobile.models.prepared import load_deployed
+
+    # The targets share the processor; more threads would only get in each other's way.
+    torch.set_num_threads(1)
+    phase("waiting")
+    prepared = json.loads(messages.get())
+    module = load_deployed(job.model, job.overrides, Path(prepared["weights"]))
+    phase("lowering")
+    artifact = Path(job.name)
+    example = torch.zeros(job.spec.batch, 3, *job.input_size)
+    lowered = target.lower(module, job.spec, artifact, example)
+    manifest = _manifest(job, lowered, WeightSource(**prepared["source"]), artifact)
+    reference = Path(json.loads(messages.get())["reference"])
+    phase("verifying")
+    parity = _verify(artifact, manifest, module, reference)
+    whole = manifest.model_copy(update={"parity": parity})
+    manifest_path(artifact).write_text(whole.to_json(), encoding="utf-8")
+
+
+def _manifest(job: Job, lowered: Lowered, weights: WeightSource, artifact: Path) -> Manifest:
+    info = target_info(job.spec.target)
+    return Manifest(
+        model=job.model,
+        overrides=job.overrides,
+        target=job.spec.target,
+        backend=job.spec.backend,
+        precision=job.spec.precision,
+        input_size=job.input_size,
+        batch=job.spec.batch,
+        layout=job.spec.layout,
+        weights=weights,
+        preprocessing=Preprocessing(**job.preprocessing),
+        inputs=lowered.inputs,
+        outputs=lowered.outputs,
+        file=artifact.name,
+        file_sha256=sha256_of(artifact),
+        file_bytes=size_of(artifact),
+        versions=versions_of(*info.packages),
+        why_precision=_why(job, info.precisions[0], info.why_default),
+        lowering=lowered.lowering,
+        placement=lowered.placement,
+    )
+
+
+def _why(job: Job, default: str, why_default: str) -> str:
+    if job.spec.precision == default:
+        return why_default
+    return f"asked for; the default is {default}: {why_default}"
+
+
+def _verify(artifact: Path, manifest: Manifest, module: nn.Module, reference: Path) -> Parity:
+    from lightmobile.export.verification.parity import check
+    from lightmobile.export.verification.reference import Reference
+
+    weights = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
+    return check(artifact, manifest, Reference.load(reference), weights)
+
+
+def _explain(error: Exception) -> LightmobileError:
+    here = Path.cwd()
+    if isinstance(error, OSError):
+        return disk_error(error, here)
+    if shutil.disk_usage(here).free < _LEAST_FREE_BYTES:
+        return disk_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), here)
+    return InternalError(
+        "The exporter failed",
+        why=f"{type(error).__name__}: {str(error)[:500]}",
+        fix="--log FILE keeps what it printed",
+    )
+
+
+def _keep_stdout() -> TextIO:
+    # Exporters, also in C++, print to descriptor 1: replies get a copy, prints go to the log.
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return replies
+
+
+def _read_stdin() -> queue.SimpleQueue[str]:
+    messages: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            messages.put(line)
+        # The session is gone, however it ended: nobody wants the artifact any more.
+        os._exit(1)
+
+    threading.Thread(target=listen, daemon=True).start()
+    return messages
+
+
+if __name__ == "__main__":
+    main()
