@@ -145,15 +145,16 @@ def _draws(processes: Sequence[Any], seed: int) -> Counts:
     import numpy as np
 
     random = np.random.Generator(np.random.PCG64(seed))
-    members = [
-        [block for block, owner in enumerate(processes) if owner == process]
-        for process in dict.fromkeys(processes)
-    ]
+    members = {
+        process: [block for block, owner in enumerate(processes) if owner == process]
+        for process in processes
+    }
+    drawn = random.multinomial(len(members), [1 / len(members)] * len(members), size=_RESAMPLES)
     counts = np.zeros((_RESAMPLES, len(processes)), dtype=np.int64)
-    for row in counts:
-        for process in random.integers(len(members), size=len(members)):
-            blocks = members[process]
-            np.add.at(row, random.choice(blocks, size=len(blocks)), 1)
+    for times, blocks in zip(drawn.T, members.values(), strict=True):
+        # A process that is drawn twice resamples its blocks twice.
+        size = len(blocks)
+        counts[:, blocks] = random.multinomial(times * size, [1 / size] * size)
     return counts
 
 
