@@ -173,5 +173,6 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _error(fields: dict[str, str]) -> LightmobileError:
-    kinds = {kind.code: kind for kind in (LightmobileError, *LightmobileError.__subclasses__())}
-    return kinds[fields["code"]](fields["what"], why=fields["why"], fix=fields["fix"])
+    kinds: list[type[LightmobileError]] = LightmobileError.__subclasses__()
+    kind = next((kind for kind in kinds if kind.code == fields["code"]), LightmobileError)
+    return kind(fields["what"], why=fields["why"], fix=fields["fix"])

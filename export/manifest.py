@@ -80,7 +80,7 @@ class Parity(_Part):
 class Manifest(_Part):
     """Everything that is known of one artifact."""
 
-    schema_: Literal[1] = Field(1, alias="schema")
+    schema_: Literal[1] = Field(default=1, alias="schema")
     model: str
     overrides: dict[str, Any] = {}
     target: str

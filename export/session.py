@@ -106,11 +106,14 @@ def export(
         input_size=None if facts == model_info(model) else facts.input_size,
         batch=batch,
     )
+    options = dict(overrides or {})
     weights = _Weights.of(checkpoint, seed)
+    # Taken before anything is made: sources edited meanwhile made no part of it.
+    keys = {spec.target: cache.key_of(facts, options, spec, weights.identity) for spec in specs}
     report = progress or _unheard
     folder = Path(output_dir)
     with _stage(folder) as stage:
-        session = _Session(facts, dict(overrides or {}), weights, folder, stage, report, started)
+        session = _Session(facts, options, weights, keys, folder, stage, report, started)
         missing = [spec for spec in specs if not (use_cache and session.take_cached(spec))]
         if missing:
             session.make(missing, verbose=verbose, log=Path(log) if log else None)
@@ -137,11 +140,15 @@ class _Weights:
 
 @dataclass
 class _Session:
-    """One call of `export`: its facts, and the artifacts that are in place so far."""
+    """One call of `export`: what it was asked, and the artifacts that are in place so far.
+
+    `keys` and `artifacts` are by target.
+    """
 
     facts: ModelFacts
     overrides: dict[str, Any]
     weights: _Weights
+    keys: dict[str, str]
     folder: Path
     stage: Path
     report: Report
@@ -150,7 +157,7 @@ class _Session:
 
     def take_cached(self, spec: ExportSpec) -> bool:
         """Put the artifact of `spec` in place if the cache has it."""
-        hit = cache.find(self._key(spec), self._name(spec))
+        hit = cache.find(self.keys[spec.target], self._name(spec))
         if hit is None:
             return False
         copies = self.stage / "cached" / spec.target
@@ -172,7 +179,7 @@ class _Session:
                     failures.append(failure)
                 else:
                     artifact = worker.folder / worker.job.name
-                    cache.store(self._key(worker.job.spec), artifact)
+                    cache.store(self.keys[worker.job.spec.target], artifact)
                     self._put(artifact, cached=False)
         if failures:
             raise failures[0]
@@ -182,24 +189,25 @@ class _Session:
         from lightmobile.export.verification.reference import make_reference
         from lightmobile.models.prepared import prepare, save_deployed
 
-        prepared = prepare(
-            self.facts.name,
-            checkpoint=self.weights.checkpoint,
-            seed=self.weights.seed,
-            input_size=spec.input_size,
-            overrides=self.overrides,
-        )
         weights = self.stage / "weights.safetensors"
-        save_deployed(prepared, weights)
-        crew.tell(weights=str(weights), source=prepared.weights)
         reference = self.stage / "reference.safetensors"
-        make_reference(
-            prepared.training,
-            prepared.deployed,
-            prepared.facts,
-            prepared.facts.input_size,
-            self.weights.seed,
-        ).save(reference)
+        with _one_torch_thread():
+            prepared = prepare(
+                self.facts.name,
+                checkpoint=self.weights.checkpoint,
+                seed=self.weights.seed,
+                input_size=spec.input_size,
+                overrides=self.overrides,
+            )
+            save_deployed(prepared, weights)
+            crew.tell(weights=str(weights), source=prepared.weights)
+            make_reference(
+                prepared.training,
+                prepared.deployed,
+                prepared.facts,
+                prepared.facts.input_size,
+                self.weights.seed,
+            ).save(reference)
         crew.tell(reference=str(reference))
 
     def _put(self, artifact: Path, *, cached: bool) -> None:
@@ -225,9 +233,6 @@ class _Session:
     def _name(self, spec: ExportSpec) -> str:
         return file_name(self.facts.name, spec, target_info(spec.target).suffix)
 
-    def _key(self, spec: ExportSpec) -> str:
-        return cache.key_of(self.facts, self.overrides, spec, self.weights.identity)
-
 
 def _specs(targets: Sequence[str] | str, **choices: Any) -> list[ExportSpec]:
     if isinstance(targets, str):
@@ -239,6 +244,22 @@ def _specs(targets: Sequence[str] | str, **choices: Any) -> list[ExportSpec]:
 
 def _unheard(_target: str, _phase: str) -> None:
     """Report to nobody."""
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Compute on one thread: OpenMP's would spin for processors that the workers have.
+
+    On two processors with three workers, two threads took 27 s where one takes 3 s.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager

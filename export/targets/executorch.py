@@ -71,7 +71,8 @@ class HalfInside(nn.Module):
         self.body = copy.deepcopy(module).half()
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.body(image.half()).float()
+        logits: torch.Tensor = self.body(image.half())
+        return logits.float()
 
 
 @contextmanager

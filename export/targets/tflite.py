@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from lightmobile.export.lowerings import forms_in
 from lightmobile.export.manifest import Placement, Tensor
@@ -16,8 +17,6 @@ from lightmobile.export.targets import Lowered, import_exporter
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
-
-    from torch import nn
 
     from lightmobile.export.spec import ExportSpec
 
@@ -40,14 +39,30 @@ def lower(module: nn.Module, spec: ExportSpec, path: Path, example: torch.Tensor
     preload()
     import litert_torch
 
-    body = module
+    body = NamedTensors(module, spec.layout).eval()
     if spec.layout == "nhwc":
-        body = litert_torch.to_channel_last_io(module, args=[0]).eval()
         example = example.permute(0, 2, 3, 1).contiguous()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        litert_torch.convert(body, (example,)).export(str(path))
+        litert_torch.convert(body, (), {"image": example}).export(str(path))
     return _read(path, spec.layout, forms_in(module))
+
+
+class NamedTensors(nn.Module):
+    """A module whose input and outputs have the names that the file's signature will have."""
+
+    def __init__(self, module: nn.Module, layout: str) -> None:
+        super().__init__()
+        self.body = module
+        self.layout = layout
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        if self.layout == "nhwc":
+            image = image.permute(0, 3, 1, 2)
+        outputs = self.body(image)
+        if isinstance(outputs, torch.Tensor):
+            return {"logits": outputs}
+        return {f"output_{index}": output for index, output in enumerate(outputs)}
 
 
 def _read(path: Path, layout: str, lowering: dict[str, str]) -> Lowered:
@@ -59,15 +74,16 @@ def _read(path: Path, layout: str, lowering: dict[str, str]) -> Lowered:
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     operators = Counter(row["op_name"] for row in interpreter._get_ops_details())
+    signature = interpreter.get_signature_runner()
     return Lowered(
         # The runtime chooses the delegate when it loads the file.
         Placement(delegated_subgraphs=0, delegated={}, undelegated=dict(operators)),
-        inputs=tuple(_tensor(row, layout) for row in interpreter.get_input_details()),
-        outputs=tuple(_tensor(row) for row in interpreter.get_output_details()),
+        inputs=tuple(_tensor(*item, layout) for item in signature.get_input_details().items()),
+        outputs=tuple(_tensor(*item) for item in signature.get_output_details().items()),
         lowering=lowering,
     )
 
 
-def _tensor(row: dict[str, Any], layout: str | None = None) -> Tensor:
+def _tensor(name: str, row: dict[str, Any], layout: str | None = None) -> Tensor:
     shape = tuple(int(size) for size in row["shape"])
-    return Tensor(name=row["name"], shape=shape, dtype=row["dtype"].__name__, layout=layout)
+    return Tensor(name=name, shape=shape, dtype=row["dtype"].__name__, layout=layout)
