@@ -45,6 +45,7 @@ CLOSE_TIMEOUT_S = 2.0
 # Of a request whose duration is unknown, and of one that took as long as it was expected to.
 RUN_TIMEOUT_S = 300.0
 SLOWNESS = 30.0
+LIVENESS_S = 1.0
 
 _LONGEST_REPLY = 256 * 2**20
 _TAIL_BYTES = 2000
@@ -195,12 +196,14 @@ class RunnerSession:
 
     def _ask(self, request: Request, timeout_s: float) -> Any:
         """Send `request` and return its answer."""
+        if self._over:
+            raise RunnerError(request.op, "The session is over")
         stdin = self._process.stdin
         assert stdin is not None  # noqa: S101 - for the type checker
         try:
             stdin.write(request.to_line())
             stdin.flush()
-            line = self._lines.get(timeout=timeout_s)
+            line = self._next_line(timeout_s)
         except (OSError, ValueError):
             line = b""
         except queue.Empty:
@@ -227,6 +230,21 @@ class RunnerSession:
                 raise RunnerError(reply.stage, reply.error)
             raise RunnerError(reply.stage, f"The runner failed ({reply.code})", why=reply.error)
         return reply
+
+    def _next_line(self, timeout_s: float) -> bytes:
+        """Return the next line, or none where the runner is dead.
+
+        Its end alone does not tell: what it started may hold the pipe open.
+        """
+        deadline = time.monotonic() + timeout_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            is_dead = self._process.poll() is not None
+            try:
+                return self._lines.get(timeout=min(left_s, LIVENESS_S))
+            except queue.Empty:
+                if is_dead:
+                    return b""
+        raise queue.Empty
 
     def _raise_death(self, stage: str) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
