@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from lightmobile.errors import LightmobileError, UsageError, VerificationError
+from lightmobile.export.targets import load_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,7 +48,7 @@ class Engine(Protocol):
 class ExecuTorch:
     """A ``.pte`` in ExecuTorch's own runtime; the file has to stay while this lives."""
 
-    method = "executorch"
+    method: ClassVar[str] = "executorch"
 
     def __init__(self, path: Path) -> None:
         import torch
@@ -83,7 +84,7 @@ class ExecuTorch:
 class LiteRT:
     """A ``.tflite`` in LiteRT's interpreter."""
 
-    method = "litert"
+    method: ClassVar[str] = "litert"
 
     def __init__(self, path: Path) -> None:
         from ai_edge_litert.interpreter import Interpreter
@@ -117,7 +118,7 @@ class LiteRT:
 class MilTorch:
     """A ``.mlpackage`` loaded back from disk, its MIL program evaluated in PyTorch."""
 
-    method = "mil-torch"
+    method: ClassVar[str] = "mil-torch"
 
     def __init__(self, path: Path) -> None:
         from lightmobile.export.verification.mil import MilProgram
@@ -138,7 +139,7 @@ class MilTorch:
 class CoreML:
     """A ``.mlpackage`` in Core ML itself, on macOS."""
 
-    method = "coreml"
+    method: ClassVar[str] = "coreml"
 
     def __init__(self, path: Path) -> None:
         import coremltools
@@ -170,7 +171,7 @@ ENGINES: dict[str, tuple[Callable[[Path], Engine], ...]] = {
     "tflite": (LiteRT,),
     "coreml": (MilTorch, CoreML) if sys.platform == "darwin" else (MilTorch,),
 }
-"""By target; a plug-in's target adds its own here."""
+"""By target; the module of a plug-in's target adds its own when it is loaded."""
 
 
 def open_engines(artifact: Path, manifest: Manifest) -> list[Engine]:
@@ -183,6 +184,8 @@ def open_engines(artifact: Path, manifest: Manifest) -> list[Engine]:
     VerificationError
         The artifact cannot be loaded, or takes another input than the manifest says.
     """
+    if manifest.target not in ENGINES:
+        load_plugins()
     if manifest.target not in ENGINES:
         raise UsageError(f"Nothing here can run an artifact for {manifest.target!r}")
     height, width = manifest.input_size

@@ -40,7 +40,7 @@ def constants(path: Path) -> dict[str, NDArray[Any]]:
     for plan in program.root.tables(1):
         for index, value in enumerate(plan.tables(2)):
             tensor = value.table(1) if value.integer(0, "B") == _TENSOR else None
-            array = tensor and program.constant(tensor)
+            array = program.constant(tensor) if tensor else None
             if array is not None:
                 found[f"value {index}"] = array
         for index, delegate in enumerate(plan.tables(7)):

@@ -1,0 +1,131 @@
+"""Verify an artifact on disk, perhaps a stranger's, from its manifest alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightmobile.errors import UsageError, VerificationError
+from lightmobile.export.manifest import Manifest, Parity
+from lightmobile.export.verification.sandbox import run_limited
+from lightmobile.export.verification.trust import believable_manifest, hash_matches, limits_for
+
+__all__ = ["Verification", "verify"]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A passed verification.
+
+    Attributes
+    ----------
+    hash_ok
+        The file is the one that the manifest was written for; False only if that was not required.
+    """
+
+    path: Path
+    manifest: Manifest
+    parity: Parity
+    hash_ok: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``lightmobile verify --json`` prints."""
+        return {
+            "path": str(self.path),
+            "model": self.manifest.model,
+            "target": self.manifest.target,
+            "backend": self.manifest.backend,
+            "precision": self.manifest.precision,
+            "hash_ok": self.hash_ok,
+            "parity": self.parity.model_dump(),
+        }
+
+
+def verify(
+    artifact: str | Path, *, checkpoint: str | Path | None = None, ignore_hash: bool = False
+) -> Verification:
+    """Prove that `artifact` computes what its PyTorch model computes.
+
+    The weights are made again from the manifest, and everything that reads the artifact happens
+    in a limited child process.
+
+    Parameters
+    ----------
+    artifact
+        A file or folder that `export` wrote, its manifest beside it.
+    checkpoint
+        The weights it was exported from, where it was exported from any.
+    ignore_hash
+        Judge by the numbers alone.
+
+    Raises
+    ------
+    VerificationError
+        The hash, the weights or a figure is not as it should be, or the artifact cannot be read.
+    UsageError
+        The artifact or its manifest is missing or no such thing, or the checkpoint is wrong.
+    """
+    path = Path(artifact).absolute()
+    manifest = believable_manifest(path)
+    _require_checkpoint(manifest, checkpoint)
+    hash_ok = hash_matches(path, manifest, required=not ignore_hash)
+    job = {
+        "artifact": str(path),
+        "manifest": manifest.model_dump(mode="json", by_alias=True),
+        "checkpoint": str(Path(checkpoint).absolute()) if checkpoint else None,
+    }
+    limits = limits_for(path, manifest)
+    parity = run_limited(f"{__name__}:prove", job, limits, path.name)
+    return Verification(path, manifest, Parity.model_validate(parity), hash_ok)
+
+
+def prove(job: dict[str, Any]) -> dict[str, Any]:
+    """Do the work of `verify`, in the child."""
+    from lightmobile.export.verification.parity import check
+    from lightmobile.export.verification.reference import make_reference
+    from lightmobile.models.prepared import prepare
+
+    manifest = Manifest.model_validate(job["manifest"])
+    prepared = prepare(
+        manifest.model,
+        checkpoint=job["checkpoint"],
+        seed=manifest.weights.seed or 0,
+        input_size=manifest.input_size,
+        overrides=manifest.overrides,
+    )
+    if prepared.weights["sha256"] != manifest.weights.sha256:
+        raise _other_weights(manifest)
+    reference = make_reference(
+        prepared.training, prepared.deployed, prepared.facts, manifest.input_size
+    )
+    weights = {name: tensor.numpy() for name, tensor in prepared.deployed.state_dict().items()}
+    return check(Path(job["artifact"]), manifest, reference, weights).model_dump()
+
+
+def _require_checkpoint(manifest: Manifest, checkpoint: str | Path | None) -> None:
+    if manifest.weights.source == "checkpoint" and checkpoint is None:
+        raise UsageError(
+            f"{manifest.file} was exported from a checkpoint",
+            why="Without it there is nothing to compare with",
+            fix=f"Give it with --checkpoint: it was called {manifest.weights.checkpoint!r}",
+        )
+    if manifest.weights.source == "untrained" and checkpoint is not None:
+        raise UsageError(
+            f"{manifest.file} was exported untrained, from a seed", fix="Leave --checkpoint out"
+        )
+
+
+def _other_weights(manifest: Manifest) -> VerificationError | UsageError:
+    if manifest.weights.source == "checkpoint":
+        return UsageError(
+            f"{manifest.file} was not exported from this checkpoint",
+            why="The weights' SHA-256 in the manifest is another",
+            fix=f"Give the one that was called {manifest.weights.checkpoint!r}",
+        )
+    return VerificationError(
+        f"The untrained weights of {manifest.file} cannot be made again",
+        why="The weights' SHA-256 in the manifest is another: it was changed, or another version "
+        "of lightmobile wrote it",
+        fix="Export the model again",
+    )
