@@ -51,8 +51,8 @@ def quantize(call: Call) -> Tensor:
     levels = torch.round(x / _along_axis(call.real("scale"), x, call))
     if call.has("zero_point"):
         levels = levels + _along_axis(call.tensor("zero_point").float(), x, call)
-    limits = torch.iinfo(STORAGE[dtype])
-    return levels.clamp(limits.min, limits.max).to(STORAGE[dtype])
+    limits = torch.iinfo(STORAGE[dtype].torch)
+    return levels.clamp(limits.min, limits.max).to(STORAGE[dtype].torch)
 
 
 def _shift_scale(data: Tensor, call: Call) -> Tensor:

@@ -133,7 +133,7 @@ def cast(call: Call) -> Tensor:
     dtype = call.text("dtype")
     if dtype not in STORAGE:
         raise call.unknown("dtype", dtype)
-    return call.tensor("x").to(STORAGE[dtype])
+    return call.tensor("x").to(STORAGE[dtype].torch)
 
 
 @operator("identity")

@@ -17,10 +17,10 @@ def linear(call: Call) -> Tensor:
 
 @operator("matmul")
 def matmul(call: Call) -> Tensor:
-    """``x @ y`` with NumPy's broadcasting; a vector has no transpose."""
+    """``x @ y`` with NumPy's broadcasting."""
     x, y = call.real("x"), call.real("y")
-    if call.flag("transpose_x") and x.ndim > 1:
+    if call.flag("transpose_x"):
         x = x.mT
-    if call.flag("transpose_y") and y.ndim > 1:
+    if call.flag("transpose_y"):
         y = y.mT
     return torch.matmul(x, y)

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lightmobile.errors import UsageError, VerificationError
-from lightmobile.export.verification.mil.registry import is_known
+from lightmobile.export.verification.mil.registry import known
 
 __all__ = ["Package", "open_package"]
 
@@ -157,7 +157,7 @@ def _refuse_unknown(block: Any) -> None:
     unknown = {
         operation.type: ", ".join(repr(output.name) for output in operation.outputs)
         for operation in _operations(block)
-        if operation.type != "const" and not is_known(operation.type)
+        if operation.type not in known() | {"const"}
     }
     if unknown:
         listed = "; ".join(f"{kind!r} of {outputs}" for kind, outputs in sorted(unknown.items()))

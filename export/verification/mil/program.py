@@ -96,12 +96,11 @@ class MilProgram:
         """
         package = open_package(path)
         try:
-            function = _transcribe(package)
+            return _Reader(package.names).read(_transcribe(package))
+        except VerificationError:
+            raise
         except Exception as error:  # coremltools raises anything on a damaged program
-            raise VerificationError(
-                f"coremltools cannot load the program of {path}", why=str(error)
-            ) from error
-        return _Reader(package.names).read(function)
+            raise VerificationError(f"Cannot load the program of {path}", why=str(error)) from error
 
     def operators(self) -> Counter[str]:
         """Count the operators by type, constants left out."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from lightmobile.errors import VerificationError
 from lightmobile.export.verification.mil.types import TensorType
 
-__all__ = ["Call", "Node", "Operator", "Value", "evaluate", "is_known", "operator"]
+__all__ = ["Call", "Node", "Operator", "Value", "evaluate", "known", "operator"]
 
 Value = Tensor | str
 
@@ -144,9 +144,9 @@ def operator(*names: str) -> Callable[[Operator], Operator]:
     return register
 
 
-def is_known(name: str) -> bool:
-    """Whether operator `name` can be evaluated."""
-    return name in _OPERATORS
+def known() -> frozenset[str]:
+    """Return the names of the operators that can be evaluated."""
+    return frozenset(_OPERATORS)
 
 
 def evaluate(node: Node, values: Mapping[int, Value]) -> list[Tensor]:

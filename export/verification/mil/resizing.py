@@ -86,8 +86,8 @@ def _interpolate(call: Call, x: Tensor, axis: int, target: int, mode: str) -> Te
 def _grid(call: Call, size: int, target: int, mode: str) -> Tensor:
     places = torch.arange(target, dtype=torch.float64)
     match mode:
-        case "STRICT_ALIGN_CORNERS" | "ALIGN_CORNERS" if target > 1:
-            return places * ((size - 1) / (target - 1))
+        case "STRICT_ALIGN_CORNERS" | "ALIGN_CORNERS" if target > 1 or size == 1:
+            return places * ((size - 1) / max(target - 1, 1))
         case "ALIGN_CORNERS":
             return torch.full((1,), (size - 1) / 2, dtype=torch.float64)
         case "DEFAULT":

@@ -3,40 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-__all__ = ["STORAGE", "TensorType"]
+__all__ = ["STORAGE", "Storage", "TensorType"]
 
-# Integers that torch barely computes with are held in the next wider type.
-STORAGE: dict[str, torch.dtype] = {
-    "fp16": torch.float16,
-    "fp32": torch.float32,
-    "bool": torch.bool,
-    "int4": torch.int8,
-    "int8": torch.int8,
-    "int16": torch.int16,
-    "int32": torch.int32,
-    "uint1": torch.uint8,
-    "uint2": torch.uint8,
-    "uint3": torch.uint8,
-    "uint4": torch.uint8,
-    "uint6": torch.uint8,
-    "uint8": torch.uint8,
-    "uint16": torch.int32,
-    "uint32": torch.int64,
-}
 
-_NUMPY: dict[str, type[np.generic]] = {
-    "fp16": np.float16,
-    "fp32": np.float32,
-    "bool": np.bool_,
-    "int8": np.int8,
-    "int16": np.int16,
-    "int32": np.int32,
-    "uint8": np.uint8,
-    "uint16": np.uint16,
+class Storage(NamedTuple):
+    """What holds the values of an element type inside the evaluator, and outside."""
+
+    torch: torch.dtype
+    numpy: type[np.generic]
+
+
+# Integers that torch barely computes with are held in a wider type.
+STORAGE: dict[str, Storage] = {
+    "fp16": Storage(torch.float16, np.float16),
+    "fp32": Storage(torch.float32, np.float32),
+    "bool": Storage(torch.bool, np.bool_),
+    "int4": Storage(torch.int8, np.int8),
+    "int8": Storage(torch.int8, np.int8),
+    "int16": Storage(torch.int16, np.int16),
+    "int32": Storage(torch.int32, np.int32),
+    "uint1": Storage(torch.uint8, np.uint8),
+    "uint2": Storage(torch.uint8, np.uint8),
+    "uint3": Storage(torch.uint8, np.uint8),
+    "uint4": Storage(torch.uint8, np.uint8),
+    "uint6": Storage(torch.uint8, np.uint8),
+    "uint8": Storage(torch.uint8, np.uint8),
+    "uint16": Storage(torch.int32, np.uint16),
+    "uint32": Storage(torch.int64, np.uint32),
 }
 
 
@@ -53,9 +51,9 @@ class TensorType:
     @property
     def storage(self) -> torch.dtype:
         """The torch type that holds it."""
-        return STORAGE[self.dtype]
+        return STORAGE[self.dtype].torch
 
     @property
     def numpy(self) -> np.dtype[np.generic]:
         """The NumPy type that it has as an input or output of a program."""
-        return np.dtype(_NUMPY[self.dtype])
+        return np.dtype(STORAGE[self.dtype].numpy)
