@@ -34,6 +34,8 @@ class Operator:
         ``conv``, ``linear``, ``matmul``, ``max_pool``, or ATen's name of it.
     macs
         Multiply-accumulates of a convolution or matrix product, biases not counted; else 0.
+    biases
+        Additions of a bias besides, one for each element written.
     params
         Parameters that it is the first to read.
     activations
@@ -49,6 +51,7 @@ class Operator:
     name: str
     kind: str
     macs: int
+    biases: int
     params: int
     activations: int
     bytes: int
@@ -65,6 +68,11 @@ class Complexity:
     def macs(self) -> int:
         """Multiply-accumulates of convolutions and matrix products, the papers' "FLOPs"."""
         return sum(row.macs for row in self.rows)
+
+    @property
+    def flops(self) -> int:
+        """MACs and additions of biases, as Dollár et al. (CVPR 2021) count a training form."""
+        return self.macs + sum(row.biases for row in self.rows)
 
     @property
     def params(self) -> int:
@@ -147,7 +155,8 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
+        run = _batch_norm if func is torch.ops.aten.native_batch_norm.default else func
+        result = run(*args, **(kwargs or {}))
         inputs = [leaf for leaf in tree_leaves(args) if isinstance(leaf, torch.Tensor)]
         if inputs and not _is_view(func):
             # Some operators return by-products of training beside what they compute.
@@ -163,6 +172,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             name=self._running[-1],
             kind=kind,
             macs=macs(args, output),
+            biases=output.numel() if _has_bias(aten, args) else 0,
             params=sum(self._first_read(tensor) for tensor in inputs),
             activations=output.numel() if kind in _WRITES_ACTIVATIONS else 0,
             bytes=sum(tensor.numel() * tensor.element_size() for tensor in [*inputs, output]),
@@ -178,10 +188,19 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return source.numel()
 
 
+def _batch_norm(x: torch.Tensor, *_: object) -> tuple[torch.Tensor, ...]:
+    """Return what ATen's does, in a tenth of the time that its meta kernel takes."""
+    return torch.empty_like(x), x.new_empty(0), x.new_empty(0)
+
+
 def _is_view(func: Any) -> bool:
     return any(
         result.alias_info and not result.alias_info.is_write for result in func._schema.returns
     )
+
+
+def _has_bias(aten: str, args: tuple[Any, ...]) -> bool:
+    return aten == "addmm" or (aten == "convolution" and args[2] is not None)
 
 
 def _none(args: tuple[Any, ...], output: torch.Tensor) -> int:  # noqa: ARG001

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from lightmobile import plugins
 from lightmobile.errors import UsageError
 from lightmobile.models.preprocessing import Preprocessing
+from lightmobile.models.scaling import Scaling
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +50,9 @@ class ModelFacts:
         Figures that the source prints: ``params``, ``macs``, ``top1`` in percent.
     paper, source
         Where the model and those figures come from.
+    scalable
+        ``NAME@STRATEGY:SCALE`` is a model too: its builder takes ``factors`` (a
+        `scaling.Factors`), and its module has ``depths`` and ``widths``, by stage.
     """
 
     name: str
@@ -60,6 +64,7 @@ class ModelFacts:
     published: dict[str, float] = field(default_factory=dict)
     paper: str = ""
     source: str = ""
+    scalable: bool = False
 
     def at(self, input_size: tuple[int, int] | None) -> ModelFacts:
         """Return the facts for another input size; the crop keeps its share of the photograph."""
@@ -69,6 +74,15 @@ class ModelFacts:
         resize = math.floor(min(input_size) / share)
         preprocessing = replace(self.preprocessing, resize=resize, crop=input_size)
         return replace(self, input_size=input_size, preprocessing=preprocessing)
+
+    def scaled(self, scaling: str) -> ModelFacts:
+        """Return the facts of this model under `scaling`, such as ``dWr:8``."""
+        factors = Scaling.parse(scaling).factors
+        if not self.scalable:
+            bases = [name for name in list_models() if model_info(name).scalable]
+            raise UsageError(f"{self.name} cannot be scaled", fix=f"These can: {', '.join(bases)}")
+        facts = self.at(factors.input_size(self.input_size))
+        return replace(facts, name=f"{self.name}@{scaling}", published={})
 
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
@@ -110,20 +124,31 @@ def register_model(
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Return the names that match a shell `pattern`, sorted."""
+    """Return the names that match a shell `pattern`, sorted.
+
+    Scaled models are endless, and listed by their base: ``regnet*@dWr:8``.
+    """
     plugins.load("lightmobile.models")
-    names = _builtin_facts() | _PLUGIN_FACTS
-    return sorted(name for name in names if fnmatchcase(name, pattern))
+    pattern, at, scaling = pattern.partition("@")
+    known = _builtin_facts() | _PLUGIN_FACTS
+    names = sorted(name for name in known if fnmatchcase(name, pattern))
+    if not at:
+        return names
+    return [known[name].scaled(scaling).name for name in names if known[name].scalable]
 
 
 def model_info(name: str) -> ModelFacts:
-    """Return the facts of model `name`.
+    """Return the facts of model `name`, which may be scaled: ``regnety_400mf@dWr:8``.
 
     Raises
     ------
     UsageError
-        There is no such model; the message suggests the nearest names.
+        There is no such model, and the message suggests the nearest names; or it cannot be
+        scaled like that.
     """
+    base, at, scaling = name.partition("@")
+    if at:
+        return model_info(base).scaled(scaling)
     if name in _builtin_facts():
         return _builtin_facts()[name]
     known = list_models()
@@ -136,7 +161,14 @@ def model_info(name: str) -> ModelFacts:
     return _PLUGIN_FACTS[name]
 
 
-def create_model(name: str, checkpoint: str | Path | None = None, **overrides: Any) -> nn.Module:
+def create_model(
+    name: str,
+    checkpoint: str | Path | None = None,
+    *,
+    scale: float | None = None,
+    strategy: str = "dWr",
+    **overrides: Any,
+) -> nn.Module:
     """Build a model in its training form, in training mode.
 
     Parameters
@@ -145,6 +177,8 @@ def create_model(name: str, checkpoint: str | Path | None = None, **overrides: A
         One of `list_models`.
     checkpoint
         File with its weights; its paper's initialisation where None.
+    scale, strategy
+        Another way to write ``NAME@STRATEGY:SCALE``.
     overrides
         Options of the family, such as ``num_classes=10``.
 
@@ -153,6 +187,8 @@ def create_model(name: str, checkpoint: str | Path | None = None, **overrides: A
     UsageError
         Unknown model, unknown or impossible option, or a checkpoint that does not fit.
     """
+    if scale is not None:
+        name = f"{name}@{strategy}:{scale}"
     if checkpoint is None:
         return build(name, overrides)
     import torch
@@ -169,8 +205,10 @@ def build(name: str, overrides: dict[str, Any]) -> nn.Module:
     """Build a model on torch's current device."""
     facts = model_info(name)
     importlib.import_module(facts.module)
+    base, at, scaling = name.partition("@")
+    factors = {"factors": Scaling.parse(scaling).factors} if at else {}
     try:
-        return _BUILDERS[name](**overrides)
+        return _BUILDERS[base](**factors, **overrides)
     except (TypeError, ValueError) as error:
         raise UsageError(
             f"{name} cannot be built with {overrides}",
@@ -215,4 +253,5 @@ def _facts(name: str, module: str, table: dict[str, Any]) -> ModelFacts:
         published=table["published"],
         paper=table["paper"],
         source=table["source"],
+        scalable=table.get("scalable", False),
     )
