@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,17 +74,9 @@ def prepare(
         training = build(name, options).eval()
     if input_size is not None:
         _check_input_size(training, facts)
-    if checkpoint is None:
-        initialize(training, facts, seed)
-        origin: dict[str, Any] = {"source": "untrained", "seed": seed}
-    else:
-        load_checkpoint(training, checkpoint)
-        origin = {
-            "source": "checkpoint",
-            "checkpoint": Path(checkpoint).name,
-            "checkpoint_sha256": _file_sha256(Path(checkpoint)),
-        }
-    deployed = fuse(training)
+    with _one_thread():
+        origin = _give_weights(training, facts, checkpoint, seed)
+        deployed = fuse(training)
     origin["sha256"] = weights_sha256(deployed.state_dict())
     return Prepared(name, options, facts, training, deployed, origin)
 
@@ -118,10 +111,38 @@ def weights_sha256(state: Mapping[str, torch.Tensor]) -> str:
     """Return the SHA-256 over the names, types, shapes and bytes of tensors, in order of name."""
     digest = hashlib.sha256()
     for name in sorted(state):
-        tensor = state[name].detach().contiguous()
+        tensor = state[name].detach()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.numpy().tobytes())
+        digest.update(tensor.flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def _give_weights(
+    model: nn.Module, facts: ModelFacts, checkpoint: str | Path | None, seed: int
+) -> dict[str, Any]:
+    """Fill `model`, on the meta device, and return where its weights came from."""
+    if checkpoint is None:
+        if seed < 0:
+            raise UsageError(f"The seed {seed} is negative", fix="Give 0 or more")
+        initialize(model, facts, seed)
+        return {"source": "untrained", "seed": seed}
+    load_checkpoint(model, checkpoint)
+    path = Path(checkpoint)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"source": "checkpoint", "checkpoint": path.name, "checkpoint_sha256": sha256}
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # An exporter starts in a process of its own beside this one. Where processors are few, threads
+    # that wait for each other then take five times what they save.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _check_input_size(model: nn.Module, facts: ModelFacts) -> None:
@@ -135,7 +156,3 @@ def _check_input_size(model: nn.Module, facts: ModelFacts) -> None:
             fix=f"Its own is {'x'.join(map(str, model_info(facts.name).input_size))}",
         ) from None
 
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

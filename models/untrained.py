@@ -52,10 +52,9 @@ def initialize(model: nn.Module, facts: ModelFacts, seed: int = 0) -> None:
             hooks.append(module.register_forward_hook(_scale))
             hooks.append(module.register_forward_hook(lambda layer, *_: run.append(layer)))
         elif _owns_tensors(module):
-            module.to_empty(device="cpu", recurse=False)
-            module.reset_parameters()
+            _reset(module)
     images = preprocess(crops(_CROPS, facts.input_size), facts.preprocessing)
-    logits = model.double().eval()(torch.from_numpy(images).double())
+    logits = model.eval()(torch.from_numpy(images).double())
     for hook in hooks:
         hook.remove()
     _centre(run[-1], logits)
@@ -73,21 +72,34 @@ def _owns_tensors(module: nn.Module) -> bool:
     return bool(own)
 
 
+def _reset(module: nn.Module) -> None:
+    """Give a module that is no layer the values it starts with, in float64."""
+    # Module.to_empty would do, but on the meta device it imports SymPy, which takes a second.
+    for name, parameter in [*module.named_parameters(recurse=False)]:
+        setattr(module, name, nn.Parameter(torch.empty(parameter.shape, dtype=torch.float64)))
+    for name, buffer in [*module.named_buffers(recurse=False)]:
+        dtype = torch.float64 if buffer.is_floating_point() else buffer.dtype
+        setattr(module, name, torch.empty(buffer.shape, dtype=dtype))
+    module.reset_parameters()  # type: ignore[operator]
+
+
 def _draw(bits: np.random.PCG64, layer: nn.Module, _inputs: object) -> None:
     """Draw the layer's weights just before its input arrives; so only one is ever in float64."""
     shape = tuple(layer.get_parameter("weight").shape)
     uniform = 2 * np.random.Generator(bits).random(shape, np.float32) - 1
     layer.weight = nn.Parameter(torch.from_numpy(uniform).double())
     if isinstance(layer.bias, nn.Parameter):
-        layer.bias = nn.Parameter(layer.bias.new_zeros(layer.bias.shape, device="cpu"))
+        layer.bias = nn.Parameter(torch.zeros(layer.bias.shape, dtype=torch.float64))
 
 
 def _scale(layer: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
     """Scale the layer's weights, hence its output, to unit variance."""
-    deviation = output.std().item()
-    factor = _rounded(1 / deviation) if deviation else 1.0
+    flat = output.flatten()
+    # torch.std takes as long as the convolution; float64 has digits to spare for this formula.
+    variance = flat.dot(flat).item() / flat.numel() - flat.mean().item() ** 2
+    factor = _rounded(variance**-0.5) if variance > 0 else 1.0
     layer.weight = nn.Parameter((layer.get_parameter("weight") * factor).float())
-    return output * factor
+    return output.mul_(factor)
 
 
 def _centre(layer: nn.Module, logits: torch.Tensor) -> None:
