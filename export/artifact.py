@@ -18,9 +18,20 @@ if TYPE_CHECKING:
     from lightmobile.export.manifest import Parity
     from lightmobile.export.spec import ExportSpec
 
-__all__ = ["Artifact", "disk_error", "file_name", "install", "sha256_of", "size_of", "slug"]
+__all__ = [
+    "Artifact",
+    "disk_error",
+    "file_name",
+    "full_disk",
+    "install",
+    "sha256_of",
+    "size_of",
+    "slug",
+]
 
 _LONGEST = 100
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_LEAST_FREE_BYTES = 1 << 20
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_]*")
 # Windows refuses these whatever suffix follows.
 _RESERVED = re.compile(r"con|prn|aux|nul|com\d|lpt\d")
@@ -147,12 +158,10 @@ def install(source: Path, destination: Path) -> None:
 
 def disk_error(error: OSError, folder: Path) -> UsageError:
     """Return the message of an `error` met while writing in `folder`."""
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-    if full:
-        free = shutil.disk_usage(folder).free >> 20 if folder.exists() else 0
+    if error.errno in _FULL:
         return UsageError(
             f"There is no space left in {folder}",
-            why=f"{error.strerror}, {free} MiB are free",
+            why=f"{error.strerror}; {_free_bytes(folder) >> 20} MiB are free",
             fix="Free some, or give another folder with -o",
         )
     return UsageError(
@@ -160,6 +169,20 @@ def disk_error(error: OSError, folder: Path) -> UsageError:
         why=error.strerror or str(error),
         fix="Give another folder with -o, or change its permissions",
     )
+
+
+def full_disk(folder: Path) -> UsageError | None:
+    """Return the message of a full disk where `folder` lies on one.
+
+    Exporters in C++ fail in words of their own, or end their process, when they cannot write.
+    """
+    if _free_bytes(folder) >= _LEAST_FREE_BYTES:
+        return None
+    return disk_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), folder)
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free if folder.exists() else 0
 
 
 def _files(folder: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightmobile.errors import InternalError, LightmobileError
+from lightmobile.export.artifact import full_disk
 
 if TYPE_CHECKING:
     from lightmobile.export.job import Job
@@ -83,9 +84,11 @@ class Worker:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def died(self) -> InternalError:
+    def died(self) -> LightmobileError:
         """Return the error of a worker that ended without a word."""
         code = self.process.wait()
+        if full := full_disk(Path(self.job.output_dir)):
+            return full
         lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
         tail = [line for line in lines if line.strip()][-_TAIL_LINES:]
         how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"

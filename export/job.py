@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightmobile.export.spec import ExportSpec
-
-if TYPE_CHECKING:
-    from lightmobile.models.registry import ModelFacts
 
 __all__ = ["Job"]
 
@@ -26,6 +23,8 @@ class Job:
         Height and width in pixels, also where the spec leaves them to the model.
     preprocessing
         The fields of the manifest's `Preprocessing`.
+    output_dir
+        Where the artifact will lie in the end; errors name it.
     """
 
     model: str
@@ -34,12 +33,7 @@ class Job:
     name: str
     input_size: tuple[int, int]
     preprocessing: dict[str, Any]
-
-    @classmethod
-    def of(cls, facts: ModelFacts, overrides: dict[str, Any], spec: ExportSpec, name: str) -> Job:
-        """Return the job of lowering a model, whose facts are at its input size, as `spec` says."""
-        preprocessing = asdict(facts.preprocessing)
-        return cls(facts.name, overrides, spec, name, facts.input_size, preprocessing)
+    output_dir: str
 
     def to_json(self) -> str:
         """Return one line."""

@@ -7,13 +7,22 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from safetensors import SafetensorError
+
 from lightmobile.errors import LightmobileError, UsageError
 from lightmobile.export import cache
-from lightmobile.export.artifact import Artifact, disk_error, file_name, install, sha256_of
+from lightmobile.export.artifact import (
+    Artifact,
+    disk_error,
+    file_name,
+    full_disk,
+    install,
+    sha256_of,
+)
 from lightmobile.export.crew import Crew
 from lightmobile.export.job import Job
 from lightmobile.export.manifest import manifest_path, read_manifest
@@ -172,7 +181,7 @@ class _Session:
         failures: list[LightmobileError] = []
         with Crew(self.stage, self.report) as crew, _logs_kept(crew, verbose=verbose, log=log):
             for spec in specs:
-                crew.start(Job.of(self.facts, self.overrides, spec, self._name(spec)))
+                crew.start(self._job(spec))
             self._prepare(crew, specs[0])
             for worker, failure in crew.results():
                 if failure:
@@ -230,6 +239,17 @@ class _Session:
         )
         self.report(manifest.target, "cached" if cached else "done")
 
+    def _job(self, spec: ExportSpec) -> Job:
+        return Job(
+            model=self.facts.name,
+            overrides=self.overrides,
+            spec=spec,
+            name=self._name(spec),
+            input_size=self.facts.input_size,
+            preprocessing=asdict(self.facts.preprocessing),
+            output_dir=str(self.folder.resolve()),
+        )
+
     def _name(self, spec: ExportSpec) -> str:
         return file_name(self.facts.name, spec, target_info(spec.target).suffix)
 
@@ -273,6 +293,12 @@ def _stage(folder: Path) -> Iterator[Path]:
             yield Path(stage).resolve()
     except OSError as error:
         raise disk_error(error, folder) from None
+    except (SafetensorError, UsageError) as error:
+        if full := full_disk(folder):
+            raise full from None
+        if isinstance(error, SafetensorError):
+            raise UsageError(f"{folder} cannot be written", why=str(error)) from None
+        raise
 
 
 @contextmanager

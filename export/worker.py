@@ -8,11 +8,9 @@ exporters print goes to standard error.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import queue
-import shutil
 import sys
 import threading
 import traceback
@@ -21,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from lightmobile.errors import InternalError, LightmobileError
-from lightmobile.export.artifact import disk_error, sha256_of, size_of
+from lightmobile.export.artifact import disk_error, full_disk, sha256_of, size_of
 from lightmobile.export.cache import versions_of
 from lightmobile.export.job import Job
 from lightmobile.export.manifest import Manifest, Preprocessing, WeightSource, manifest_path
@@ -36,9 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-# Less is a full disk: exporters written in C++ do not say why they failed.
-_LEAST_FREE_BYTES = 1 << 20
-
 
 def main() -> None:
     """Make one artifact in the folder given, and leave without tidying up."""
@@ -50,13 +45,14 @@ def main() -> None:
         replies.write(json.dumps(message) + "\n")
         replies.flush()
 
+    job = Job.from_json(messages.get())
     try:
-        _make(Job.from_json(messages.get()), messages, lambda phase: reply(phase=phase))
+        _make(job, messages, lambda phase: reply(phase=phase))
     except LightmobileError as error:
         reply(error=error.to_dict())
     except Exception as error:  # noqa: BLE001 - an exporter may raise anything
         traceback.print_exc()
-        reply(error=_explain(error).to_dict())
+        reply(error=_explain(error, Path(job.output_dir)).to_dict())
     else:
         reply(done=True)
     # Freeing a converter's graphs and unloading its libraries takes up to a second.
@@ -129,13 +125,10 @@ def _verify(artifact: Path, manifest: Manifest, module: nn.Module, reference: Pa
     return check(artifact, manifest, Reference.load(reference), weights)
 
 
-def _explain(error: Exception) -> LightmobileError:
-    here = Path.cwd()
+def _explain(error: Exception, folder: Path) -> LightmobileError:
     if isinstance(error, OSError):
-        return disk_error(error, here)
-    if shutil.disk_usage(here).free < _LEAST_FREE_BYTES:
-        return disk_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), here)
-    return InternalError(
+        return disk_error(error, folder)
+    return full_disk(folder) or InternalError(
         "The exporter failed",
         why=f"{type(error).__name__}: {str(error)[:500]}",
         fix="--log FILE keeps what it printed",

@@ -78,8 +78,10 @@ def _read(path: Path, layout: str, lowering: dict[str, str]) -> Lowered:
     return Lowered(
         # The runtime chooses the delegate when it loads the file.
         Placement(delegated_subgraphs=0, delegated={}, undelegated=dict(operators)),
-        inputs=tuple(_tensor(*item, layout) for item in signature.get_input_details().items()),
-        outputs=tuple(_tensor(*item) for item in signature.get_output_details().items()),
+        inputs=tuple(
+            _tensor(name, row, layout) for name, row in signature.get_input_details().items()
+        ),
+        outputs=tuple(_tensor(name, row) for name, row in signature.get_output_details().items()),
         lowering=lowering,
     )
 
