@@ -120,5 +120,5 @@ class Schedule:
         for number in range(most):
             if number > 0 and self._clock() >= until:
                 return
-            yield self._round
             self._round += 1
+            yield self._round - 1
