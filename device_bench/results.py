@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -224,25 +224,17 @@ def import_results(store: Store, path: Path) -> int:
 
 def _write_whole(path: Path, text: str) -> None:
     """Write `path` in one step: a reader sees the old file or the new one, never a part."""
-    temporary = None
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with tempfile.NamedTemporaryFile(
-            "w",
-            dir=path.parent,
-            prefix=f".{path.name}.",
-            encoding="utf-8",
-            newline="",
-            delete=False,
-        ) as file:
-            temporary = Path(file.name)
+        with partial.open("w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        partial.replace(path)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written", why=error.strerror or "", fix="Give another file"
         ) from None
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
