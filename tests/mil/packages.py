@@ -62,7 +62,9 @@ def write_module(
     """Save `module` as an export to Core ML makes it."""
     import coremltools as ct
 
-    exported = torch.export.export(module.eval(), (example,)).run_decompositions({})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exported = torch.export.export(module.eval(), (example,)).run_decompositions({})
     compute = ct.precision.FLOAT32 if precision is FP32 else ct.precision.FLOAT16
     return _save(
         path,

@@ -86,12 +86,14 @@ def _model_file(path: Path) -> str:
 def _inside(folder: Path, relative: str) -> Path:
     try:
         file = (folder / relative).resolve()
-        inside = file.is_relative_to(folder)
-    except (OSError, ValueError):  # a name too long, or with a null character
-        inside = False
-    if not inside:
+        present = file.is_file()
+    except (OSError, ValueError) as error:  # a name too long, or with a null character
+        raise VerificationError(
+            f"The package has no file {relative!r}", why=str(error), fix=_DAMAGED
+        ) from error
+    if not file.is_relative_to(folder):
         raise VerificationError(f"The package names {relative!r} outside of itself", fix=_DAMAGED)
-    if not file.is_file():
+    if not present:
         raise VerificationError(f"The package has no file {relative!r}", fix=_DAMAGED)
     return file
 
