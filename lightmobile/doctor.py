@@ -78,12 +78,10 @@ def diagnose() -> list[Check]:
 def _python() -> Check:
     found = platform.python_version()
     try:
-        declared = metadata("lightmobile")
+        declared = metadata("lightmobile").get_all("Requires-Python") or ()
     except PackageNotFoundError:
-        tested = SpecifierSet()
-    else:
-        word = "Requires-Python"
-        tested = SpecifierSet(declared[word] if word in declared else "")
+        declared = ()
+    tested = SpecifierSet(",".join(declared))
     return _versioned("python", found, tested, "lightmobile", f"Install Python {tested}")
 
 
