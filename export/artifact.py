@@ -161,7 +161,7 @@ def disk_error(error: OSError, folder: Path) -> UsageError:
     if error.errno in _FULL:
         return UsageError(
             f"There is no space left in {folder}",
-            why=f"{error.strerror}; {_free_bytes(folder) >> 20} MiB are free",
+            why=error.strerror or "",
             fix="Free some, or give another folder with -o",
         )
     return UsageError(
@@ -176,13 +176,18 @@ def full_disk(folder: Path) -> UsageError | None:
 
     Exporters in C++ fail in words of their own, or end their process, when they cannot write.
     """
-    if _free_bytes(folder) >= _LEAST_FREE_BYTES:
+    if shutil.disk_usage(folder).free >= _LEAST_FREE_BYTES:
         return None
     return disk_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), folder)
 
 
-def _free_bytes(folder: Path) -> int:
-    return shutil.disk_usage(folder).free if folder.exists() else 0
+def out_of_memory(error: Exception) -> UsageError:
+    """Return the message of an allocation that failed."""
+    return UsageError(
+        "There is not memory enough",
+        why=str(error).split("\n", 1)[0],
+        fix="Give a smaller --input-size or --batch, or one --target at a time",
+    )
 
 
 def _files(folder: Path) -> list[Path]:

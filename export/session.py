@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import tempfile
 import time
@@ -19,8 +21,8 @@ from lightmobile.export.artifact import (
     Artifact,
     disk_error,
     file_name,
-    full_disk,
     install,
+    out_of_memory,
     sha256_of,
 )
 from lightmobile.export.crew import Crew
@@ -139,6 +141,8 @@ class _Weights:
 
     @classmethod
     def of(cls, checkpoint: str | Path | None, seed: int) -> _Weights:
+        if seed < 0:
+            raise UsageError(f"A seed of {seed} is none", fix="Give 0 or more")
         if checkpoint is None:
             return cls(None, seed, {"seed": seed})
         path = Path(checkpoint)
@@ -293,11 +297,13 @@ def _stage(folder: Path) -> Iterator[Path]:
             yield Path(stage).resolve()
     except OSError as error:
         raise disk_error(error, folder) from None
+    except MemoryError as error:
+        raise out_of_memory(error) from None
     except (SafetensorError, UsageError) as error:
-        if full := full_disk(folder):
-            raise full from None
-        if isinstance(error, SafetensorError):
-            raise UsageError(f"{folder} cannot be written", why=str(error)) from None
+        # safetensors writes in Rust, whose message has the number of the system's error.
+        if number := re.search(r"\(os error (\d+)\)", str(error)):
+            code = int(number[1])
+            raise disk_error(OSError(code, os.strerror(code)), folder) from None
         raise
 
 
@@ -305,14 +311,15 @@ def _stage(folder: Path) -> Iterator[Path]:
 def _logs_kept(crew: Crew, *, verbose: bool, log: Path | None) -> Iterator[None]:
     """Gather what the workers' exporters have printed once the block ends, however it ends."""
     try:
-        with log.open("a", encoding="utf-8") if log else nullcontext() as file:
-            try:
-                yield
-            finally:
-                for worker in crew.workers:
-                    text = worker.log.read_text(encoding="utf-8", errors="replace")
-                    for sink in (file, sys.stderr if verbose else None):
-                        if sink:
-                            sink.write(f"--- {worker.job.name}\n{text}\n")
+        file = log.open("a", encoding="utf-8") if log else None
     except OSError as error:
-        raise UsageError(f"{log} cannot be written", why=error.strerror or "") from None
+        raise UsageError(f"{log} cannot be written", why=error.strerror or str(error)) from None
+    with file or nullcontext():
+        try:
+            yield
+        finally:
+            for worker in crew.workers:
+                text = worker.log.read_text(encoding="utf-8", errors="replace")
+                for sink in (file, sys.stderr if verbose else None):
+                    if sink:
+                        sink.write(f"--- {worker.job.name}\n{text}\n")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from lightmobile.errors import InternalError, LightmobileError
-from lightmobile.export.artifact import disk_error, full_disk, sha256_of, size_of
+from lightmobile.export.artifact import disk_error, full_disk, out_of_memory, sha256_of, size_of
 from lightmobile.export.cache import versions_of
 from lightmobile.export.job import Job
 from lightmobile.export.manifest import Manifest, Preprocessing, WeightSource, manifest_path
@@ -128,6 +128,8 @@ def _verify(artifact: Path, manifest: Manifest, module: nn.Module, reference: Pa
 def _explain(error: Exception, folder: Path) -> LightmobileError:
     if isinstance(error, OSError):
         return disk_error(error, folder)
+    if isinstance(error, MemoryError) or "allocate" in str(error):
+        return out_of_memory(error)  # torch says it in a RuntimeError
     return full_disk(folder) or InternalError(
         "The exporter failed",
         why=f"{type(error).__name__}: {str(error)[:500]}",
