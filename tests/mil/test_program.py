@@ -60,6 +60,21 @@ def test_parameters_left_out_are_not_weights(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[..., 0], weight)
 
 
+def test_a_scale_that_is_also_an_operand_is_a_weight(tmp_path: Path) -> None:
+    """A constant cannot hide from the comparison of weights behind a compressed one."""
+
+    def build(x: Any) -> Any:
+        scale = mb.const(val=np.array([2, 3], np.float32), name="scale")
+        dense = mb.constexpr_affine_dequantize(
+            quantized_data=np.eye(2, dtype=np.uint8), zero_point=np.uint8(0), scale=scale, axis=0
+        )
+        return mb.add(x=mb.add(x=x, y=dense), y=scale)
+
+    path = write_program(tmp_path / "a.mlpackage", build, [(2, 2)], opset="iOS18")
+    weights = list(MilProgram.load(path).weights().values())
+    assert sorted(weight.shape for weight in weights) == [(2,), (2, 2)]
+
+
 def test_runs_again_with_the_same_result(package: Path) -> None:
     program = MilProgram.load(package)
     inputs = {name: np.ones((2, 3, 6, 6), np.float32) for name in program.inputs}

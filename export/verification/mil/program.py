@@ -207,7 +207,8 @@ class _Reader:
         used = {slot for node in nodes for slot in node.slots()}
         outputs = [self._output(var) for var in function.outputs]
         used |= {output.slot for output in outputs}
-        weights = {n: s for n, s in self._weights.items() if s not in self._folded}
+        compressed = self._folded - used
+        weights = {n: s for n, s in self._weights.items() if s not in compressed}
         constants = {
             slot: value
             for slot, value in self._constants.items()
