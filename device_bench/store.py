@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from lightmobile.device_bench.file_lock import locked
 from lightmobile.device_bench.schema import Line, parse_line
-from lightmobile.errors import UsageError
+from lightmobile.errors import LightmobileWarning, UsageError
 
 __all__ = ["Store", "StoreWarning", "default_path"]
 
@@ -21,7 +21,7 @@ _BLOCK = 1 << 16
 _NAMED = 5
 
 
-class StoreWarning(UserWarning):
+class StoreWarning(LightmobileWarning):
     """Part of a store is damaged; what is whole is used, and nothing is deleted."""
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "DeviceError",
     "InternalError",
     "LightmobileError",
+    "LightmobileWarning",
     "UsageError",
     "VerificationError",
 ]
@@ -84,3 +85,7 @@ class ComparisonError(LightmobileError):
 
     code = "comparison"
     exit_code = 6
+
+
+class LightmobileWarning(UserWarning):
+    """Base of every warning that lightmobile gives on purpose; nothing was lost."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,43 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if os.environ.get("LIGHTMOBILE_REQUIRE_TOOLS"):
                 pytest.fail(missing + ", which .ci/run should have installed", pytrace=False)
             pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def plugin_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment in which `tests/plugin` is installed, beside all that is."""
+    folder = tmp_path_factory.mktemp("plugin")
+    # Setuptools builds in place: from a copy, so that the project's own folder stays clean.
+    source = shutil.copytree(ROOT / "tests" / "plugin", folder / "source")
+    return _installed(source, folder / "site")
+
+
+@pytest.fixture(scope="session")
+def broken_plugin_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment with a package whose model raises as it is imported."""
+    folder = tmp_path_factory.mktemp("broken")
+    info = folder / "broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[lightmobile.models]\nboom = broken\n")
+    (folder / "broken.py").write_text("raise RuntimeError('boom')\n")
+    return _with_path(folder)
+
+
+def _installed(source: Path, site: Path) -> dict[str, str]:
+    uv = Path(sys.executable).with_name("uv")
+    words = [
+        "pip",
+        "install",
+        "--quiet",
+        "--offline",
+        "--no-deps",
+        "--no-build-isolation",
+        "--python",
+    ]
+    subprocess.run([uv, *words, sys.executable, "--target", site, source], check=True)
+    return _with_path(site)
+
+
+def _with_path(site: Path) -> dict[str, str]:
+    return {"PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}

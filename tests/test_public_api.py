@@ -26,9 +26,8 @@ def test_each_package_keeps_its_word(package):
 
 
 def test_export_is_both_a_package_and_the_function():
-    from lightmobile.export.spec import ExportSpec
-
     from lightmobile import export
+    from lightmobile.export.spec import ExportSpec
 
     assert callable(export)
     assert export.ExportSpec is ExportSpec

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from types import FrameType
 
 import click
 
 from lightmobile import __version__
-from lightmobile.cli.output import print_error
-from lightmobile.errors import InternalError, LightmobileError, UsageError
+from lightmobile.cli.output import print_error, say
+from lightmobile.errors import InternalError, LightmobileError, LightmobileWarning, UsageError
 
 __all__ = ["cli", "run"]
 
@@ -31,11 +32,22 @@ def cli() -> None:
 
 def _add_commands() -> None:
     # These modules import click alone; what a command needs is imported when it runs.
-    from lightmobile.cli import bench, cache, doctor, evaluate, export, models, results, verify
+    from lightmobile.cli import (
+        bench,
+        cache,
+        doctor,
+        evaluate,
+        export,
+        models,
+        results,
+        scale,
+        verify,
+    )
 
     for command in (
         models.models,
         models.info,
+        scale.scale,
         export.export,
         verify.verify,
         evaluate.evaluate,
@@ -55,10 +67,18 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    say(f"warning: {message}")
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command that `arguments` name and return its exit code."""
     as_json = "--json" in arguments
     signal.signal(signal.SIGTERM, _terminate)
+    # Ours are meant for the user; what libraries mutter to their own developers is not.
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("always", LightmobileWarning)
+    warnings.showwarning = _warn
     try:
         cli.main(args=list(arguments), prog_name="lightmobile", standalone_mode=False)
     except click.exceptions.Exit as end:

@@ -137,7 +137,7 @@ def print_results(results: list[dict[str, Any]], csv_: bool, title: str | None =
             Column("compute", lambda r: r["compute"] + (" EMULATED" if r["emulated"] else "")),
             Column("precision", lambda r: r["precision"]),
             Column("batch", lambda r: str(r["batch"]), "right"),
-            Column("threads", lambda r: str(r["threads"]), "right"),
+            Column("threads", lambda r: str(r["threads"] or "-"), "right"),
             Column("median ms", lambda r: figure(r["latency_ms"]["median"], 4), "right"),
             Column("95 % interval", _interval, "right"),
             Column("p95 ms", lambda r: figure(r["latency_ms"]["p95"], 4), "right"),

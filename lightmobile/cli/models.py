@@ -16,7 +16,7 @@ from lightmobile.cli.output import (
     print_table,
 )
 
-FIELDS = ("name", "family", "height", "width", "params_millions", "gmacs", "top1_percent")
+FIELDS = ("name", "family", "height", "width", "params", "macs", "top1")
 
 
 @click.command()
@@ -38,9 +38,9 @@ def models(pattern: str, json_: bool, csv_: bool) -> None:
                 Column("model", lambda row: row["name"]),
                 Column("family", lambda row: row["family"]),
                 Column("input", lambda row: f"{row['height']}x{row['width']}"),
-                Column("params M", lambda row: figure(row["params_millions"]), "right"),
-                Column("GMACs", lambda row: figure(row["gmacs"]), "right"),
-                Column("top-1 %", lambda row: figure(row["top1_percent"]), "right"),
+                Column("params", lambda row: _millions(row["params"]), "right"),
+                Column("MACs", lambda row: _millions(row["macs"]), "right"),
+                Column("top-1 %", lambda row: figure(row["top1"]), "right"),
             ],
             rows,
             title="Models (published figures; `lightmobile info MODEL` counts them)",
@@ -55,10 +55,12 @@ def _row(facts: Any) -> dict[str, Any]:
         "family": facts.family,
         "height": height,
         "width": width,
-        "params_millions": published.get("params_millions"),
-        "gmacs": published.get("gmacs"),
-        "top1_percent": published.get("top1_percent"),
+        **{figure: published.get(figure) for figure in ("params", "macs", "top1")},
     }
+
+
+def _millions(count: float | None) -> str:
+    return "-" if count is None else f"{count / 1e6:,.1f} M"
 
 
 @click.command()

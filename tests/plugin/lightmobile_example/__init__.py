@@ -1,0 +1,1 @@
+"""A model, a target and a device from outside lightmobile."""

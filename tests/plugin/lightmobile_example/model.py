@@ -1,0 +1,26 @@
+"""A FasterNet for scikit-learn's handwritten digits."""
+
+from typing import Any
+
+from torch import nn
+
+from lightmobile.models import ModelFacts, register_model
+from lightmobile.models.fasternet import FasterNet
+from lightmobile.models.preprocessing import Preprocessing
+
+FACTS = ModelFacts(
+    name="fasternet_digits",
+    family="FasterNet",
+    module=__name__,
+    input_size=(32, 32),
+    num_classes=10,
+    preprocessing=Preprocessing(
+        resize=32, crop=(32, 32), interpolation="bilinear", mean=(0.5,) * 3, std=(0.5,) * 3
+    ),
+)
+
+
+@register_model(facts=FACTS)
+def fasternet_digits(**overrides: Any) -> nn.Module:
+    size = {"embed_dim": 16, "depths": (1, 1, 2, 1), "feature_dim": 64, "num_classes": 10}
+    return FasterNet(**size | {"act": "relu"} | overrides)
