@@ -1,0 +1,1 @@
+"""Plain scripts, as the vendors' documentation has them: what `lightmobile export` is held to."""
