@@ -25,8 +25,10 @@ STRATEGIES = ("d", "w1_g1", "r", "d1_w1_g1_r1", "dWr")
 _WEIGHT = r"[0-9]{1,4}(\.[0-9]{1,4})?"
 _SCALES = 0.01, 1000.0
 _MOST_BLOCKS = 1000
-_MOST_CHANNELS = 8192
+_MOST_CHANNELS = 16384
 _PIXELS = 32, 2048
+_NEAR = 0.01
+_MOST_TRIES = 6
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,8 @@ def candidates(base: str, macs: float, strategies: Iterable[str] = STRATEGIES) -
     """Scale `base` by each strategy to the MACs nearest to those asked for.
 
     Widths, depths and sizes are whole, so a network's MACs are not exactly scale times its
-    base's; the scale is searched for, to three digits, and each candidate is counted itself.
+    base's. The scale is searched for, to three digits, until they are within a hundredth or come
+    no nearer.
 
     Raises
     ------
@@ -261,41 +264,50 @@ def candidates(base: str, macs: float, strategies: Iterable[str] = STRATEGIES) -
     """
     from lightmobile.models import complexity
 
-    if not 0 < macs < math.inf:
-        raise UsageError(f"A network of {macs:g} MACs does not exist", fix="Give 4e9, for example")
     if "@" in base:
         raise UsageError(f"{base!r} is scaled already", fix=f"Give {base.partition('@')[0]!r}")
-    start = macs / complexity(base).macs
-    return [_nearest(base, strategy, macs, start) for strategy in strategies]
+    own = complexity(base).macs
+    least, most = _SCALES
+    if not least * own <= macs <= most * own:
+        raise UsageError(
+            f"{base} cannot be scaled to {macs:g} MACs",
+            why=f"It has {own:,}, and a scale is between {least:g} and {most:g}",
+            fix="Give a number of MACs such as 4e9",
+        )
+    return [_nearest(base, strategy, macs, macs / own) for strategy in strategies]
 
 
 def _nearest(base: str, strategy: str, macs: float, scale: float) -> Candidate:
-    tried: dict[float, Candidate] = {}
-    while (scale := float(f"{scale:.3g}")) not in tried and len(tried) < 6:
-        tried[scale] = _candidate(base, strategy, scale)
-        scale *= macs / tried[scale].macs
-    return min(tried.values(), key=lambda candidate: abs(math.log(candidate.macs / macs)))
-
-
-def _candidate(base: str, strategy: str, scale: float) -> Candidate:
     import torch
 
-    from lightmobile.models import complexity
+    from lightmobile.models.cost import Complexity, complexity
     from lightmobile.models.registry import create_model, model_info
 
-    name = f"{base}@{strategy}:{repr(scale).removesuffix('.0')}"
-    facts = model_info(name)
+    tried: dict[str, Complexity] = {}
+    while (
+        len(tried) < _MOST_TRIES and (name := f"{base}@{strategy}:{_rounded(scale)}") not in tried
+    ):
+        tried[name] = complexity(name)
+        ratio = macs / tried[name].macs
+        if abs(ratio - 1) < _NEAR:
+            break
+        scale *= ratio
+    name = min(tried, key=lambda name: abs(math.log(tried[name].macs / macs)))
     with torch.device("meta"):
         model: Any = create_model(name)
-    cost = complexity(model, facts.input_size)
     return Candidate(
         name=name,
         strategy=strategy,
-        scale=scale,
-        macs=cost.macs,
-        params=cost.params,
-        activations=cost.activations,
-        depths=tuple(model.depths),
-        widths=tuple(model.widths),
-        input_size=facts.input_size,
+        scale=float(name.rpartition(":")[2]),
+        macs=tried[name].macs,
+        params=tried[name].params,
+        activations=tried[name].activations,
+        depths=model.depths,
+        widths=model.widths,
+        input_size=model_info(name).input_size,
     )
+
+
+def _rounded(scale: float) -> str:
+    """Write `scale` with three digits, in the form that `Scaling.parse` reads."""
+    return f"{float(f'{scale:.3g}'):.12f}".rstrip("0").rstrip(".")
