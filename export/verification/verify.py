@@ -87,13 +87,20 @@ def prove(job: dict[str, Any]) -> dict[str, Any]:
     from lightmobile.models.prepared import prepare
 
     manifest = Manifest.model_validate(job["manifest"])
-    prepared = prepare(
-        manifest.model,
-        checkpoint=job["checkpoint"],
-        seed=manifest.weights.seed or 0,
-        input_size=manifest.input_size,
-        overrides=manifest.overrides,
-    )
+    try:
+        prepared = prepare(
+            manifest.model,
+            checkpoint=job["checkpoint"],
+            seed=manifest.weights.seed or 0,
+            input_size=manifest.input_size,
+            overrides=manifest.overrides,
+        )
+    except (ArithmeticError, MemoryError, RuntimeError) as error:  # of absurd options
+        raise UsageError(
+            f"The model of {manifest.file}'s manifest cannot be built",
+            why=f"{type(error).__name__}: {error}",
+            fix="Export the model again",
+        ) from error
     if prepared.weights["sha256"] != manifest.weights.sha256:
         raise _other_weights(manifest)
     reference = make_reference(

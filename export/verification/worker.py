@@ -66,21 +66,19 @@ def _end_with_parent() -> None:
 
 
 def _limit(seconds: float, memory_bytes: int, file_bytes: int) -> None:
-    if sys.platform == "win32":
-        return
-    import resource
+    if sys.platform != "win32":
+        import resource
 
-    processor_seconds = int(seconds * (os.cpu_count() or 1)) + 1
-    for what, amount in (
-        (resource.RLIMIT_CPU, processor_seconds),
-        (resource.RLIMIT_FSIZE, file_bytes),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_DATA, memory_bytes),
-    ):
-        hard = resource.getrlimit(what)[1]
-        amount = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
-        with contextlib.suppress(ValueError, OSError):  # macOS refuses some
-            resource.setrlimit(what, (amount, amount))
+        for what, amount in (
+            (resource.RLIMIT_CPU, int(seconds * (os.cpu_count() or 1)) + 1),
+            (resource.RLIMIT_FSIZE, file_bytes),
+            (resource.RLIMIT_CORE, 0),
+            (resource.RLIMIT_DATA, memory_bytes),
+        ):
+            hard = resource.getrlimit(what)[1]
+            limit = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
+            with contextlib.suppress(ValueError, OSError):  # macOS refuses some
+                resource.setrlimit(what, (limit, limit))
 
 
 if __name__ == "__main__":

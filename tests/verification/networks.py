@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lightmobile.export.manifest import Manifest
+from lightmobile.export.artifact import sha256_of, size_of
+from lightmobile.export.manifest import Manifest, manifest_path
 from lightmobile.export.verification.reference import Reference
 
 SIZE = (16, 16)
@@ -101,11 +102,17 @@ def manifest(artifact: Path, target: str, precision: str, **changes: Any) -> Man
     return Manifest.model_validate(fields | changes)
 
 
-def export_executorch(net: nn.Module, path: Path, precision: str, batch: int = 1) -> None:
+def write_manifest(artifact: Path, manifest: Manifest, **changes: Any) -> None:
+    """Write the manifest beside `artifact` as it now is, but for the `changes`."""
+    fields = {"file_sha256": sha256_of(artifact), "file_bytes": size_of(artifact)} | changes
+    manifest_path(artifact).write_text(manifest.model_copy(update=fields).to_json())
+
+
+def export_executorch(net: nn.Module, path: Path, precision: str, example: Tensor) -> None:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    net, example = copy.deepcopy(net), torch.zeros(batch, 3, *SIZE)
+    net = copy.deepcopy(net)
     if precision == "fp16":
         net, example = net.half(), example.half()
     backends = [] if path.name.startswith("portable") else [XnnpackPartitioner()]
@@ -115,16 +122,16 @@ def export_executorch(net: nn.Module, path: Path, precision: str, batch: int = 1
         lowered.write_to_file(file)
 
 
-def export_tflite(net: nn.Module, path: Path, precision: str, batch: int = 1) -> None:
+def export_tflite(net: nn.Module, path: Path, precision: str, example: Tensor) -> None:
     import litert_torch
 
-    litert_torch.convert(net, (torch.zeros(batch, 3, *SIZE),)).export(str(path))
+    litert_torch.convert(net, (example,)).export(str(path))
 
 
-def export_coreml(net: nn.Module, path: Path, precision: str, batch: int = 1) -> None:
+def export_coreml(net: nn.Module, path: Path, precision: str, example: Tensor) -> None:
     import coremltools
 
-    program = torch.export.export(net, (torch.zeros(batch, 3, *SIZE),)).run_decompositions({})
+    program = torch.export.export(net, (example,)).run_decompositions({})
     coremltools.convert(
         program,
         compute_precision=getattr(coremltools.precision, precision.replace("fp", "FLOAT")),
@@ -135,8 +142,15 @@ def export_coreml(net: nn.Module, path: Path, precision: str, batch: int = 1) ->
 EXPORTS = {"executorch": export_executorch, "tflite": export_tflite, "coreml": export_coreml}
 
 
-def export(net: nn.Module, target: str, path: Path, precision: str, batch: int = 1) -> None:
+def export(
+    net: nn.Module,
+    target: str,
+    path: Path,
+    precision: str,
+    batch: int = 1,
+    size: tuple[int, int] = SIZE,
+) -> None:
     """Write `net` as an artifact by the vendor's own tools."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        EXPORTS[target](net, path, precision, batch)
+        EXPORTS[target](net, path, precision, torch.zeros(batch, 3, *size))
