@@ -8,11 +8,13 @@ import os
 import re
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightmobile.errors import UsageError
+from lightmobile.models.scaling import Scaling
 
 if TYPE_CHECKING:
     from lightmobile.export.manifest import Parity
@@ -83,8 +85,13 @@ def slug(model: str) -> str:
 
     A name of lower-case letters, digits and underscores stays as it is. Another loses what a
     file system may refuse or fold (capitals, punctuation) and gains a digest, so that two
-    models never share a file. Hyphens are left to what tells exports of one model apart.
+    models never share a file. Hyphens are left to what tells exports of one model apart, and to
+    scaled models: ``regnety_400mf-d1w8g8r1-s8``, however the strategy is written.
     """
+    base, at, scaling = model.partition("@")
+    if at:
+        with suppress(UsageError):
+            return f"{slug(base)}-{Scaling.parse(scaling).slug}"
     if len(model) <= _LONGEST and _PLAIN.fullmatch(model) and not _RESERVED.fullmatch(model):
         return model
     cleaned = re.sub(r"[^a-z0-9_]+", "-", model.lower()).strip("-_")[:_LONGEST]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lightmobile.errors import UsageError
+from lightmobile.export.artifact import slug
 from lightmobile.models import complexity, create_model, list_models, model_info
 from lightmobile.models.scaling import UNSCALED, Scaling, Strategy, candidates, fit_groups
 
@@ -75,6 +76,13 @@ def test_a_strategy_has_one_meaning_however_it_is_written(text, weights, slug):
 def test_a_fraction_of_a_scale_keeps_its_digits_in_the_slug():
     assert Scaling.parse("dWr:2.5").slug == "d1w8g8r1-s2p5"
     assert Scaling.parse("dWr:25").slug == "d1w8g8r1-s25"
+
+
+def test_artifacts_are_named_after_the_strategy():
+    assert slug("regnety_400mf@dWr:8") == slug("regnety_400mf@a0.8:8.0")
+    assert slug("regnety_400mf@dWr:8") == "regnety_400mf-d1w8g8r1-s8"
+    assert slug("regnety_400mf@dwr:8") == "regnety_400mf-d1w1r1-s8"
+    assert slug("regnety_400mf@dWr:8 ") not in ("regnety_400mf", slug("regnety_400mf@dWr:8"))
 
 
 @pytest.mark.parametrize("text", ["d", "w", "r", "dwr", "dWr", "a0.6", "d1_w4_r1"])
