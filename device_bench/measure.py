@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Literal
 from lightmobile.device_bench.devices import Device
 from lightmobile.device_bench.plan import Planned
 from lightmobile.device_bench.profile import read_trace
-from lightmobile.device_bench.protocol import Load, Ran, Record
+from lightmobile.device_bench.protocol import Identity, Load, Ran, Record
 from lightmobile.device_bench.schedule import Schedule, Stopped
 from lightmobile.device_bench.schema import (
     Configuration,
@@ -67,11 +68,6 @@ class _Member:
     @property
     def title(self) -> str:
         return f"{self.configuration.model} on {self.configuration.runtime}"
-
-    def inferences(self, seconds: float) -> int:
-        """Return how many inferences take about `seconds`, within limits."""
-        assert self.expected_s is not None  # noqa: S101 - for the type checker
-        return min(MOST_INFERENCES, max(1, round(seconds / self.expected_s)))
 
 
 class Measurement:
@@ -134,7 +130,7 @@ class Measurement:
     def _measure_latency(self, schedule: Schedule) -> None:
         for block in schedule.blocks(self._is_enough):
             with ExitStack() as stack:
-                live = self._start_all(stack)
+                live = self._start_all(schedule, stack)
                 for number in block:
                     for index in schedule.order([*live]):
                         with self._dropping(self._members[index]):
@@ -147,32 +143,35 @@ class Measurement:
     def _is_enough(self) -> bool:
         return all(is_narrow(member.slices, NARROW_PERCENT) for member in self._alive())
 
-    def _start_all(self, stack: ExitStack) -> dict[int, RunnerSession]:
+    def _start_all(self, schedule: Schedule, stack: ExitStack) -> dict[int, RunnerSession]:
         """Start a process of each configuration; return the live ones by configuration."""
         sessions: dict[int, RunnerSession] = {}
-        for index, member in enumerate(self._members):
+        # Whoever starts first in every block might always find the better place.
+        for index in schedule.order([*range(len(self._members))]):
+            member = self._members[index]
             if member.failure is None:
                 with self._dropping(member):
                     sessions[index] = stack.enter_context(self._start(member))
         # They import side by side, and nothing is timed before the last is done.
+        identities: dict[int, Identity] = {}
         for index, session in sessions.items():
             with self._dropping(self._members[index]):
-                session.hello()
-        for index, session in sessions.items():
-            if self._members[index].failure is None:
-                with self._dropping(self._members[index]):
-                    self._warm_up(self._members[index], session)
+                identities[index] = session.hello()
+        for index, identity in identities.items():
+            with self._dropping(self._members[index]):
+                self._warm_up(self._members[index], sessions[index], identity)
         return {i: each for i, each in sessions.items() if self._members[i].failure is None}
 
-    def _warm_up(self, member: _Member, session: RunnerSession) -> None:
-        versions = session.hello().versions
+    def _warm_up(self, member: _Member, session: RunnerSession, identity: Identity) -> None:
         loaded = session.load(self._load(member))
         first = session.run(1)
+        end = time.monotonic() + WARM_UP_S
         warm_up_ns: list[int] = []
-        while sum(warm_up_ns) < WARM_UP_S * 1e9:
-            last_ns = (warm_up_ns or first.samples_ns)[-1]
-            count = max(1, round(WARM_UP_S / 4 * 1e9 / last_ns))
-            warm_up_ns += session.run(count, expected_s=last_ns / 1e9).samples_ns
+        while not warm_up_ns or time.monotonic() < end:
+            last_s = (warm_up_ns or first.samples_ns)[-1] / 1e9
+            warm_up_ns += session.run(
+                _inferences(WARM_UP_S / 4, last_s), expected_s=last_s
+            ).samples_ns
         if member.expected_s is None:
             member.expected_s = statistics.median(warm_up_ns[-10:]) / 1e9
         self._write(
@@ -180,7 +179,8 @@ class Measurement:
                 session=self._session,
                 result=member.configuration.result,
                 process=member.processes,
-                versions=versions,
+                versions=identity.versions,
+                timed=identity.timed,
                 threads=loaded.threads,
                 delegates=loaded.delegates,
                 load_ns=loaded.load_ns,
@@ -193,10 +193,11 @@ class Measurement:
         member.processes += 1
 
     def _measure_slice(self, member: _Member, session: RunnerSession, number: int) -> None:
+        assert member.expected_s is not None  # noqa: S101 - for the type checker
         started = now()
         ran = session.run(
-            member.inferences(SLICE_S),
-            warm_up=member.inferences(SETTLE_S),
+            _inferences(SLICE_S, member.expected_s),
+            warm_up=_inferences(SETTLE_S, member.expected_s),
             expected_s=member.expected_s,
         )
         part = Slice(
@@ -293,3 +294,8 @@ class Measurement:
     def _write(self, line: Line) -> None:
         self._store.append(line)
         self._lines.append(line)
+
+
+def _inferences(seconds: float, each_s: float) -> int:
+    """Return how many inferences of `each_s` fill `seconds`, within limits."""
+    return min(MOST_INFERENCES, max(1, round(seconds / each_s)))

@@ -83,6 +83,13 @@ class Result:
         return _median_ms([process.first_ns for process in self.processes])
 
     @property
+    def peak_memory_bytes(self) -> int | None:
+        """What the artifact took at its peak, beyond the runtime with nothing loaded."""
+        if self.memory is None:
+            return None
+        return max(0, self.memory.peak_bytes - self.memory.baseline_bytes)
+
+    @property
     def threads(self) -> int | None:
         """Threads in use where the runtime tells, else those asked for."""
         told = [process.threads for process in self.processes if process.threads is not None]
@@ -114,7 +121,7 @@ class Result:
             "images_per_second": self.images_per_second,
             "load_ms": self.load_ms,
             "first_ms": self.first_ms,
-            "peak_memory_bytes": self.memory.peak_bytes if self.memory else None,
+            "peak_memory_bytes": self.peak_memory_bytes,
             "samples_ns": self.samples_ns,
         }
 

@@ -207,6 +207,7 @@ class Process(_ResultLine):
     versions: dict[Name, Name] = {}
     threads: Positive | None = Field(default=None, description="in use, by the runtime's own word")
     delegates: tuple[Name, ...] = ()
+    timed: Text = Field(default="", description="what lies inside the timed region")
     load_ns: Nanoseconds
     first_ns: Nanoseconds
     warm_up_ns: tuple[Nanoseconds, ...] = ()

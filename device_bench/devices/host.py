@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from importlib.util import find_spec
@@ -33,11 +34,13 @@ class HostDevice(Device):
 
     @property
     def cores(self) -> int:
-        """Cores that this process may be scheduled on."""
+        """Cores that this process may be scheduled on, within its container's share."""
         if sys.platform == "linux":
-            return len(os.sched_getaffinity(0))
-        else:  # noqa: RET505 - type checkers follow platforms by branches
-            return os.cpu_count() or 1
+            cores = len(os.sched_getaffinity(0))
+        else:
+            cores = os.cpu_count() or 1
+        limits = self.identity().container
+        return min(cores, math.ceil(limits.cpus)) if limits and limits.cpus else cores
 
     def capabilities(self) -> tuple[Capability, ...]:
         """Return ExecuTorch and LiteRT on the CPU; Core ML on all of a Mac's units."""

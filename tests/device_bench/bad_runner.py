@@ -9,19 +9,24 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
-GOOD = {
-    "hello": {"runtime": "bad", "versions": {}, "computes": ["cpu"], "timed": "nothing"},
-    "load": {"threads": None, "load_ns": 1},
-    "run": {"warm_up_ns": [], "samples_ns": [1], "output_sha256": "0" * 64},
-}
+SAMPLE_NS = 10_000_000
 
 
-def say(reply: object) -> None:
-    print(json.dumps(reply), flush=True)
+def say(**reply: Any) -> None:
+    print(json.dumps({"protocol": 1, "ok": True} | reply), flush=True)
 
 
-def misbehave(how: str) -> None:
+def ran(request: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "warm_up_ns": [SAMPLE_NS] * request["warm_up"],
+        "samples_ns": [SAMPLE_NS] * request["count"],
+        "output_sha256": "0" * 64,
+    }
+
+
+def misbehave(how: str, request: dict[str, Any]) -> None:
     match how:
         case "exits":
             print("the last words", file=sys.stderr)
@@ -36,15 +41,17 @@ def misbehave(how: str) -> None:
             while True:
                 print("x" * 10_000, flush=True)
         case "protocol 2":
-            say({"protocol": 2, "ok": True, **GOOD["run"]})
+            say(protocol=2, **ran(request))
         case "other answer":
-            say({"protocol": 1, "ok": True, **GOOD["load"]})
+            say(threads=None, load_ns=1)
         case "too few":
-            say({"protocol": 1, "ok": True, **GOOD["run"], "samples_ns": []})
+            say(**ran(request) | {"samples_ns": []})
         case "zero time":
-            say({"protocol": 1, "ok": True, **GOOD["run"], "samples_ns": [0]})
+            say(**ran(request) | {"samples_ns": [0]})
+        case "other outputs":
+            say(**ran(request) | {"output_sha256": f"{os.getpid():064x}"})
         case "fails":
-            say({"protocol": 1, "ok": False, "stage": "run", "code": "0x12", "error": "no memory"})
+            say(ok=False, stage="run", code="0x12", error="no memory")
         case "leaves a child":
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
             print(child.pid, file=sys.stderr)
@@ -53,7 +60,14 @@ def misbehave(how: str) -> None:
 
 for line in sys.stdin:
     request = json.loads(line)
-    if request["op"] == "run":
-        misbehave(sys.argv[1])
-    else:
-        say({"protocol": 1, "ok": True, **GOOD.get(request["op"], {})})
+    match request["op"]:
+        case "hello":
+            say(runtime="bad", versions={}, computes=["cpu"], timed="nothing")
+        case "load":
+            say(threads=None, load_ns=1)
+        case "memory":
+            say(peak_bytes=2, baseline_bytes=1)
+        case "run":
+            misbehave(sys.argv[1], request)
+        case "close":
+            say()

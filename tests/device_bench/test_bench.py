@@ -133,6 +133,13 @@ def test_a_failure_stays_with_its_configuration(
     assert failure.error in skipped.reason
 
 
+def test_a_process_that_computes_something_else_is_reported(pte: Path, store: Store) -> None:
+    device = BadDevice("executorch", "other outputs")
+    (result,) = bench(pte, device=device, rounds=4, threads=1, store=store).results
+    assert len(result.processes) == 4
+    assert {failure.stage for failure in result.failures} == {"outputs"}
+
+
 def test_nothing_ran(pte: Path, store: Store) -> None:
     with pytest.raises(DeviceError, match=r"(?s)Nothing was measured.*the last words"):
         bench(pte, device=BadDevice("executorch", "exits"), rounds=1, store=store)

@@ -67,7 +67,7 @@ def test_a_result_has_the_documented_form() -> None:
         "images_per_second": 500.0,
         "load_ms": 3.0,
         "first_ms": 9.0,
-        "peak_memory_bytes": 100,
+        "peak_memory_bytes": 60,
         "samples_ns": samples,
     }
     assert result.stopped == "rounds"

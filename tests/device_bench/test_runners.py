@@ -136,7 +136,8 @@ def test_refuses_what_it_cannot_load(
         "number of inputs": {"inputs": ()},
         "dtype": {"inputs": (InputTensor(shape=SHAPE, dtype="word"),)},
     }
-    requests = [json.loads(load(artifacts[runtime], **each).to_line()) for each in bad.values()]
+    good = load(artifacts[runtime])
+    requests = [json.loads(good.model_copy(update=each).to_line()) for each in bad.values()]
     replies = dict(zip(bad, talk(runtime, *requests), strict=True))
     assert {name: reply.get("stage") for name, reply in replies.items()} == dict.fromkeys(
         bad, "load"
