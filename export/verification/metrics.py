@@ -54,9 +54,11 @@ class Bar:
         return 3 * math.sqrt(2) * noise
 
 
+# fp16 is judged by its SQNR. Its L2 bar is there for the seeded noise, for which no network was
+# scaled or trained: a wrong operator misses it by far, rounding does not.
 BARS: dict[str, Bar] = {
     "fp32": Bar(rel_l2=1e-5, sqnr_db=45.0),
-    "fp16": Bar(rel_l2=1e-2, sqnr_db=45.0),
+    "fp16": Bar(rel_l2=2e-2, sqnr_db=45.0),
 }
 
 

@@ -58,7 +58,7 @@ def check(
     artifact
         The file (``.pte``, ``.tflite``) or folder (``.mlpackage``).
     manifest
-        What it should be: target, precision, layout, inputs and outputs are read.
+        What it should be: its target, precision, input size, batch and layout are read.
     reference
         Inputs and the deployed module's outputs for them.
     weights

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from lightmobile.errors import UsageError, VerificationError
@@ -64,6 +65,23 @@ def test_a_last_batch_is_filled_up(
     networks.export(net, target, path, "fp32", batch=5)
     manifest = networks.manifest(path, target, "fp32", batch=5)
     assert check(path, manifest, reference, networks.state(net)).samples == 24
+
+
+class ChannelsLast(nn.Module):
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x.permute(0, 3, 1, 2))
+
+
+def test_channels_may_come_last(net: nn.Module, reference: Reference, tmp_path: Path) -> None:
+    path = tmp_path / "nhwc.tflite"
+    example = torch.zeros(1, *networks.SIZE, 3)
+    networks.export_tflite(ChannelsLast(net).eval(), path, "fp32", example)
+    manifest = networks.manifest(path, "tflite", "fp32", layout="nhwc")
+    assert check(path, manifest, reference, networks.state(net)).rel_l2 < 1e-5
 
 
 def test_another_input_than_the_manifests_is_refused(exported: Exported) -> None:
