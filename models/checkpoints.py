@@ -53,12 +53,7 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     UsageError
         The file cannot be read, or holds something else.
     """
-    try:
-        content = _read(path)
-    except OSError as error:
-        raise UsageError(
-            f"The checkpoint {path} cannot be read", why=error.strerror or str(error)
-        ) from None
+    content = _read(path)
     while isinstance(content, Mapping):
         inner = [content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)]
         if not inner:
@@ -78,14 +73,19 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _read(path: Path) -> Any:
-    if path.stat().st_size == 0:
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise UsageError(
+            f"The checkpoint {path} cannot be read", why=error.strerror or ""
+        ) from None
+    if empty:
         raise _not_a_checkpoint(path, "It is empty")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
     except SafetensorError as error:
         raise _not_a_checkpoint(path, f"It is damaged: {error}") from None
     except pickle.UnpicklingError as error:

@@ -33,13 +33,13 @@ def photographs() -> tuple[NDArray[np.uint8], ...]:
 
     # Importing scikit-learn takes a second and brings SciPy along; its files are enough.
     spec = find_spec("sklearn")
-    if spec is None or not spec.submodule_search_locations:
+    if spec is None or spec.origin is None:
         raise UsageError(
             "There are no photographs to verify with",
-            why="they are the two that scikit-learn ships, and it is not installed",
+            why="They are the two that scikit-learn ships, and it is not installed",
             fix="pip install 'lightmobile[photos]'",
         )
-    folder = Path(spec.submodule_search_locations[0]) / "datasets" / "images"
+    folder = Path(spec.origin).parent / "datasets" / "images"
     return tuple(
         np.asarray(Image.open(io.BytesIO((folder / name).read_bytes()))) for name in _NAMES
     )
@@ -78,10 +78,13 @@ def crops(count: int, size: tuple[int, int] = (224, 224), seed: int = 0) -> NDAr
 def _box(
     rng: np.random.Generator, image: tuple[int, int], size: tuple[int, int]
 ) -> tuple[int, int, int, int]:
-    """Draw a window of the crop's own proportions, between 35 % and all of what fits."""
+    """Draw a window of the crop's own proportions, at least half as large as fits.
+
+    Smaller ones may show nothing but sky, and models answer alike there.
+    """
     height, width = size
     largest = min(image[0] * height, image[1] * width)
-    share = int(rng.integers(35, 101))
+    share = int(rng.integers(50, 101))
     box_width = max(1, largest * share // (100 * height))
     box_height = max(1, largest * share // (100 * width))
     left = int(rng.integers(0, image[0] - box_width + 1))

@@ -113,7 +113,7 @@ def weights_sha256(state: Mapping[str, torch.Tensor]) -> str:
     for name in sorted(state):
         tensor = state[name].detach()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -155,4 +155,3 @@ def _check_input_size(model: nn.Module, facts: ModelFacts) -> None:
             why=str(error),
             fix=f"Its own is {'x'.join(map(str, model_info(facts.name).input_size))}",
         ) from None
-

@@ -69,25 +69,28 @@ def load_image(path: Path, preprocessing: Preprocessing) -> NDArray[np.float32]:
         The file cannot be read as an image.
     """
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+        with Image.open(path) as file:
+            image = file.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UsageError(
             f"{path} cannot be read as an image", why=str(error), fix="Give a JPEG or PNG file"
         ) from None
-    return preprocess(np.asarray(_resize_and_crop(upright, preprocessing))[None], preprocessing)
+    return preprocess(np.asarray(_resize_and_crop(image, preprocessing))[None], preprocessing)
 
 
 def _resize_and_crop(image: Image, preprocessing: Preprocessing) -> Image:
+    """Do what torchvision's Resize and CenterCrop do, pixel for pixel."""
     from PIL.Image import Resampling
 
-    height, width = preprocessing.crop
-    # An input that is not square needs a larger resize for the crop to fit.
-    scale = max(preprocessing.resize / min(image.size), width / image.width, height / image.height)
-    size = (max(width, round(image.width * scale)), max(height, round(image.height * scale)))
+    (height, width), least = preprocessing.crop, min(image.size)
+    # A crop that is not square may need more than the short side asked for.
+    short = max(
+        preprocessing.resize, -(-width * least // image.width), -(-height * least // image.height)
+    )
+    size = (short * image.width // least, short * image.height // least)
     image = image.resize(size, Resampling[preprocessing.interpolation.upper()])
-    left, top = (image.width - width) // 2, (image.height - height) // 2
+    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
     return image.crop((left, top, left + width, top + height))
