@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import nn
 
-__all__ = ["fold_norm", "fold_scale"]
+from lightmobile.models.layers.exact import exact_product
+
+__all__ = ["fold_norm", "fold_scale", "merge_pointwise"]
+
+Conv = TypeVar("Conv", bound=nn.Conv2d)
 
 
 @torch.no_grad()
-def fold_norm(conv: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:
+def fold_norm(conv: Conv, norm: nn.Module) -> Conv:
     """Return one convolution that equals `conv` followed by `norm` in evaluation mode.
 
     W' = W g / s and b' = (b - mean) g / s + beta, with s = sqrt(var + eps). Computed in float64,
@@ -33,7 +38,7 @@ def fold_norm(conv: nn.Conv2d, norm: nn.Module) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def fold_scale(conv: nn.Conv2d, scale: torch.Tensor | None) -> nn.Conv2d:
+def fold_scale(conv: Conv, scale: torch.Tensor | None) -> Conv:
     """Return one convolution that equals `conv` followed by a factor for each channel, if any."""
     if scale is None:
         return copy.deepcopy(conv)
@@ -42,11 +47,33 @@ def fold_scale(conv: nn.Conv2d, scale: torch.Tensor | None) -> nn.Conv2d:
     return _with(conv, _scaled(conv, scale), bias)
 
 
+@torch.no_grad()
+def merge_pointwise(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
+    """Return one convolution that equals `first` followed by `second`, which is 1x1.
+
+    W[o, c] = sum_i W2[o, i] W1[i, c] and b = b2 + W2 b1, with the kernel, stride and padding of
+    `first`; both have a bias. Every machine makes the same bytes.
+    """
+    inner, outer = first.weight.double().flatten(1), second.weight.double().flatten(1)
+    inner = torch.cat((inner, _bias(first)[:, None]), 1)
+    # Only where the result is rounded to fewer digits can two machines come to the same.
+    product = torch.matmul if first.weight.dtype == torch.double else exact_product
+    merged = product(outer, inner)
+    weight = merged[:, :-1].reshape(-1, *first.weight.shape[1:])
+    conv = _with(first, weight, merged[:, -1] + _bias(second))
+    conv.out_channels = second.out_channels
+    return conv
+
+
+def _bias(conv: nn.Conv2d) -> torch.Tensor:
+    return conv.get_parameter("bias").double()
+
+
 def _scaled(conv: nn.Conv2d, scale: torch.Tensor) -> torch.Tensor:
     return conv.weight.double() * scale[:, None, None, None]
 
 
-def _with(conv: nn.Conv2d, weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Conv2d:
+def _with(conv: Conv, weight: torch.Tensor, bias: torch.Tensor | None) -> Conv:
     """Return `conv` with other weights, in its own precision."""
     weights: dict[int, object] = {id(conv.weight): nn.Parameter(weight.to(conv.weight.dtype))}
     if conv.bias is not None:
