@@ -142,7 +142,9 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.rows: list[Operator] = []
         self._unread = {id(parameter) for parameter in model.parameters()}
         self._running: list[str] = []
+        self._zeros: dict[str, int] = {}
         for name, module in model.named_modules():
+            self._zeros[name] = getattr(module, "zeros", 0)
             module.register_forward_pre_hook(partial(self._enter, name))
             module.register_forward_hook(self._leave)
 
@@ -167,13 +169,18 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _row(
         self, aten: str, args: tuple[Any, ...], inputs: list[torch.Tensor], output: torch.Tensor
     ) -> Operator:
-        kind, macs = _COUNTED.get(aten, (aten, _none))
+        kind, count = _COUNTED.get(aten, (aten, _none))
+        name = self._running[-1]
+        macs, params = count(args, output), sum(self._first_read(tensor) for tensor in inputs)
+        # A layer may declare how many of its weights are zeros whatever it learns. The papers
+        # count neither them nor the products with them.
+        zeros = self._zeros[name]
         return Operator(
-            name=self._running[-1],
+            name=name,
             kind=kind,
-            macs=macs(args, output),
+            macs=macs - zeros * output[0, 0].numel() if macs and zeros else macs,
             biases=output.numel() if _has_bias(aten, args) else 0,
-            params=sum(self._first_read(tensor) for tensor in inputs),
+            params=params - zeros if params else 0,
             activations=output.numel() if kind in _WRITES_ACTIVATIONS else 0,
             bytes=sum(tensor.numel() * tensor.element_size() for tensor in [*inputs, output]),
             shape=tuple(output.shape),
