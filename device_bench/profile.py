@@ -67,7 +67,7 @@ def _rows(trace: Path) -> list[dict[str, Any]]:
         {
             "name": event.name.removeprefix("native_call_"),
             "samples_ns": [max(0, round(ms * 1e6)) for ms in event.perf_data.raw],
-            "delegated": event not in kernels,
+            "delegated": not event.name.startswith("native_call_"),
         }
         for event in events
         if id(event) in chosen and event.perf_data is not None

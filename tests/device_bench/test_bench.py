@@ -199,6 +199,16 @@ def test_bad_files(artifacts: dict[str, Path], tmp_path: Path, store: Store) -> 
         bench(damaged, store=store)
 
 
+@pytest.mark.slow
+def test_a_name_is_exported_for_every_runtime(store: Store) -> None:
+    report = bench("fasternet_t0", rounds=1, batch=2, store=store)
+    reached = [each.configuration.runtime for each in report.results]
+    skipped = [each.runtime for each in report.skipped]
+    assert reached + skipped == ["executorch", "tflite", "coreml"]
+    assert {each.configuration.batch for each in report.results} == {2}
+    assert skipped == ([] if sys.platform == "darwin" else ["coreml"])
+
+
 def test_unknown_models_and_runtimes() -> None:
     with pytest.raises(UsageError, match="fasternet_t0"):
         bench("fasternet_t00")
@@ -229,12 +239,12 @@ def test_ctrl_c_leaves_the_store_whole_and_no_process(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_a_killed_bench_loses_its_last_slice_at_most(
-    artifacts: dict[str, Path], store: Store
+    artifacts: dict[str, Path], store: Store, tmp_path: Path
 ) -> None:
     code = "import sys; from lightmobile.device_bench import bench; bench(sys.argv[1])"
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(artifacts["tflite"])],
-        env={**os.environ, "LIGHTMOBILE_STORE": str(store.path)},
+        env={**os.environ, "LIGHTMOBILE_STORE": str(store.path), "TMPDIR": str(tmp_path)},
     )
     wait_for(lambda: any(isinstance(line, Slice) for line in store.read()))
     runners = psutil.Process(child.pid).children(recursive=True)
