@@ -22,18 +22,29 @@ class Trained(NamedTuple):
     labels: torch.Tensor
 
 
-def train(epochs: int = 8) -> Trained:
-    """Train on four digits of five; takes seconds."""
+def train(epochs: int = 12) -> Trained:
+    """Train on four digits of five, in seconds: layers this small are faster on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _train(epochs)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(epochs: int) -> Trained:
     images, labels = _digits()
     torch.manual_seed(0)
     model = create_model(NAME, **OVERRIDES)
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     seen = len(images) - _HELD_OUT
     for _ in range(epochs):
         for batch in torch.randperm(seen).split(64):
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(images[batch]), labels[batch]).backward()
             optimizer.step()
+        schedule.step()
     return Trained(model.eval(), images[seen:], labels[seen:])
 
 
