@@ -149,8 +149,10 @@ def export(
     precision: str,
     batch: int = 1,
     size: tuple[int, int] = SIZE,
+    layout: str = "nchw",
 ) -> None:
     """Write `net` as an artifact by the vendor's own tools."""
+    shape = (batch, 3, *size) if layout == "nchw" else (batch, *size, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        EXPORTS[target](net, path, precision, torch.zeros(batch, 3, *size))
+        EXPORTS[target](net, path, precision, torch.zeros(shape))

@@ -78,8 +78,7 @@ class ChannelsLast(nn.Module):
 
 def test_channels_may_come_last(net: nn.Module, reference: Reference, tmp_path: Path) -> None:
     path = tmp_path / "nhwc.tflite"
-    example = torch.zeros(1, *networks.SIZE, 3)
-    networks.export_tflite(ChannelsLast(net).eval(), path, "fp32", example)
+    networks.export(ChannelsLast(net).eval(), "tflite", path, "fp32", layout="nhwc")
     manifest = networks.manifest(path, "tflite", "fp32", layout="nhwc")
     assert check(path, manifest, reference, networks.state(net)).rel_l2 < 1e-5
 
