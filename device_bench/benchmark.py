@@ -61,7 +61,7 @@ def bench(
     runtimes: Sequence[str] | None = None,
     precision: str | None = None,
     batch: int = 1,
-    threads: int | None = None,
+    threads: int = 1,
     rounds: int | None = None,
     time_budget: float = 60.0,
     store: Store | str | os.PathLike[str] | None = None,
@@ -87,7 +87,7 @@ def bench(
     batch
         Images per inference.
     threads
-        Of a runner; as many as the device has cores for it where None.
+        Of a runner. One is what papers report, and what machines with other numbers of cores share.
     rounds
         Measure exactly so many rounds, instead of by time.
     time_budget

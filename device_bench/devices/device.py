@@ -34,7 +34,7 @@ class Device(ABC):
     @property
     @abstractmethod
     def cores(self) -> int:
-        """Processor cores that a runner may use; also the default number of threads."""
+        """Processor cores that a runner may use."""
 
     @abstractmethod
     def capabilities(self) -> tuple[Capability, ...]:
@@ -74,16 +74,14 @@ class Device(ABC):
                 raise UsageError(f"There is no {noun} {word!r}", fix=f"Use {suggest(word, words)}")
         return known.get((runtime, compute), f"{runtime} has no {compute} here")
 
-    def check_threads(self, threads: int | None) -> int:
-        """Return the number of threads to use where `threads` were asked for.
+    def check_threads(self, threads: int) -> int:
+        """Return `threads`, which the device can run at once.
 
         Raises
         ------
         UsageError
-            The device cannot run so many at once, or they are none.
+            It cannot, or they are none.
         """
-        if threads is None:
-            return self.cores
         if threads < 1:
             raise UsageError(f"{threads} threads run nothing", fix="Give --threads 1 or more")
         if threads > self.cores:

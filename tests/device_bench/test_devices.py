@@ -83,5 +83,5 @@ def test_impossible_threads(threads: int) -> None:
 
 def test_possible_threads() -> None:
     host = open_device("host")
-    assert host.check_threads(None) == host.cores
+    assert host.check_threads(host.cores) == host.cores
     assert host.check_threads(1) == 1
