@@ -249,12 +249,13 @@ def test_exact_product_does_not_depend_on_the_order() -> None:
 
 @pytest.mark.slow
 def test_a_network_trained_with_fading_activations_keeps_its_accuracy() -> None:
-    model = VanillaNet(dims=(16, 32, 32), strides=(2, 1), num_classes=10, act_num=1)
-    started = time.monotonic()
-    for epoch in range(12):
-        set_lambda(model, lambda_schedule(epoch, 8))
+    torch.manual_seed(0)
+    model = VanillaNet(dims=(24, 48, 48), strides=(2, 1), num_classes=10, act_num=1)
+    started = time.process_time()  # It trains on one thread, whatever else the machine does.
+    for epoch in range(20):
+        set_lambda(model, lambda_schedule(epoch, 12))
         digits.train(model, epochs=1, seed=epoch)
-    assert time.monotonic() - started < 60
+    assert time.process_time() - started < 60
     deployed, images = fuse(model), digits.tensors()[0]
     with torch.no_grad():
         assert relative(deployed(images), model(images)) < 1e-5
