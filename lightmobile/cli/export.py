@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lightmobile.cli.output import Column, as_json, figure, megabytes, print_json, print_table
 from lightmobile.cli.progress import progress
+
+if TYPE_CHECKING:
+    from lightmobile.export.spec import Layout
 
 
 @click.command()
@@ -56,7 +60,7 @@ def export(
     seed: int,
     input_size: tuple[int, int] | None,
     batch: int,
-    layout: str | None,
+    layout: Layout | None,
     output_dir: Path,
     no_cache: bool,
     verbose: bool,
