@@ -12,7 +12,7 @@ OVERRIDES = {"embed_dim": 16, "depths": (1, 1, 1), "feature_dim": 64, "num_class
 def trained():
     torch.manual_seed(0)
     model = create_model(NAME, **OVERRIDES)
-    digits.train(model)
+    digits.train(model, epochs=12)
     return model
 
 
