@@ -8,6 +8,8 @@ exporters print goes to standard error.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import os
 import queue
@@ -78,12 +80,23 @@ def _make(job: Job, messages: queue.SimpleQueue[str], phase: Callable[[str], Non
     artifact = Path(job.name)
     example = torch.zeros(job.spec.batch, 3, *job.input_size)
     lowered = target.lower(module, job.spec, artifact, example)
+    _release_memory()
     manifest = _manifest(job, lowered, WeightSource(**prepared["source"]), artifact)
     reference = Path(json.loads(messages.get())["reference"])
     phase("verifying")
     parity = _verify(artifact, manifest, module, reference)
     whole = manifest.model_copy(update={"parity": parity})
     manifest_path(artifact).write_text(whole.to_json(), encoding="utf-8")
+
+
+def _release_memory() -> None:
+    # Graphs refer to themselves, so that their copies of the weights outlive them; and glibc keeps
+    # what is freed. Verification would come on top of both.
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
+        if trim:
+            trim(0)
 
 
 def _manifest(job: Job, lowered: Lowered, weights: WeightSource, artifact: Path) -> Manifest:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch._subclasses import FakeTensorMode
 
 from lightmobile.export.lowerings import forms_in
 from lightmobile.export.manifest import Placement, Tensor
@@ -55,6 +56,7 @@ def lower(module: nn.Module, spec: ExportSpec, path: Path, example: torch.Tensor
         executable = edge.to_executorch()
     with path.open("wb") as file:
         executable.write_to_file(file)
+    _forget()
     return Lowered(
         placement,
         inputs=(Tensor(name="image", shape=tuple(example.shape), dtype="float32", layout="nchw"),),
@@ -106,6 +108,14 @@ def unmatchable_patterns_skipped(program: torch.export.ExportedProgram) -> Itera
     finally:
         for home, name, original in replaced:
             setattr(home, name, original)
+
+
+def _forget() -> None:
+    # Both keep what they were called with: the delegate, and with it a copy of all weights.
+    from executorch.exir.backend.utils import is_same_node
+
+    FakeTensorMode.cache_clear()
+    is_same_node.cache_clear()
 
 
 def _placement(graph_module: torch.fx.GraphModule) -> Placement:
