@@ -169,6 +169,8 @@ def _environment(folder: Path) -> dict[str, str]:
     return os.environ | {
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
+        # Threads that spin while they wait cost a busy machine several times the work itself.
+        "OMP_WAIT_POLICY": "passive",
         "TMPDIR": str(folder),
         "PYTHONUNBUFFERED": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",

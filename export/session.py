@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -288,7 +288,11 @@ def _one_torch_thread() -> Iterator[None]:
 
 @contextmanager
 def _stage(folder: Path) -> Iterator[Path]:
-    """Make `folder`, and for as long as the block runs a hidden folder in it to work in."""
+    """Make `folder`, and for as long as the block runs a hidden folder in it to work in.
+
+    Folders that were made for this and hold nothing in the end are taken away again.
+    """
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
@@ -305,6 +309,10 @@ def _stage(folder: Path) -> Iterator[Path]:
             code = int(number[1])
             raise disk_error(OSError(code, os.strerror(code)), folder) from None
         raise
+    finally:
+        with suppress(OSError):
+            for each in made:
+                each.rmdir()
 
 
 @contextmanager

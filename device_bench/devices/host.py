@@ -74,7 +74,7 @@ def _why_not(runtime: str, compute: str) -> str | None:
         if sys.platform != "darwin":
             return "needs macOS"
     elif compute != "cpu":
-        return f"the {runtime} runtime for Python runs on the CPU only"
+        return f"no {compute}: its runtime for Python runs on the CPU only"
     if not any(find_spec(package) for package in _PACKAGES[runtime]):
         return f"needs {_PACKAGES[runtime][0]}: pip install 'lightmobile[{runtime}]'"
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -10,16 +9,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 from torch._subclasses import FakeTensorMode
 
 from lightmobile.export.lowerings import forms_in
 from lightmobile.export.manifest import Placement, Tensor
 from lightmobile.export.spec import TARGETS
 from lightmobile.export.targets import Lowered, import_exporter
+from lightmobile.export.targets.half import HalfInside
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from torch import nn
 
     from lightmobile.export.spec import ExportSpec
 
@@ -38,14 +39,17 @@ def preload() -> None:
 def lower(module: nn.Module, spec: ExportSpec, path: Path, example: torch.Tensor) -> Lowered:
     """Write `module` to `path`; see `Target.lower`.
 
-    fp16 means fp16 weights and arithmetic; inputs and outputs stay float32, so that an
-    application feeds every artifact alike.
+    fp16 means fp16 weights and arithmetic but for the head (see `half`); inputs and outputs stay
+    float32, so that an application feeds every artifact alike.
     """
     preload()
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    body = HalfInside(module).eval() if spec.precision == "fp16" else module
+    body, lowering = module, forms_in(module)
+    if spec.precision == "fp16":
+        body = HalfInside(module, example).eval()
+        lowering |= {"fp32_layers": ", ".join(body.wide)}
     partitioners = [XnnpackPartitioner()] if spec.backend == "xnnpack" else []
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", FutureWarning)
@@ -61,20 +65,8 @@ def lower(module: nn.Module, spec: ExportSpec, path: Path, example: torch.Tensor
         placement,
         inputs=(Tensor(name="image", shape=tuple(example.shape), dtype="float32", layout="nchw"),),
         outputs=_outputs(program),
-        lowering=forms_in(module),
+        lowering=lowering,
     )
-
-
-class HalfInside(nn.Module):
-    """A float16 copy of a module between a float32 input and a float32 output."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.body = copy.deepcopy(module).half()
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.body(image.half())
-        return logits.float()
 
 
 @contextmanager
