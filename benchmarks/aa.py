@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--runtime", default="executorch", help="of a name")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each of the two")
     parser.add_argument("--times", type=int, default=10)
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--threads", type=int, default=1)
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(wanted.model)
