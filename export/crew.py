@@ -8,6 +8,7 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -34,29 +35,27 @@ class Worker:
     ----------
     folder
         Where it works: the artifact and its manifest appear here.
-    log
-        What its exporter prints.
     """
 
     def __init__(self, job: Job, folder: Path) -> None:
         self.job = job
         self.folder = folder
-        self.log = folder.with_suffix(".log")
         folder.mkdir()
+        # Not in the folder: if its disk is full, the log has to tell.
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         # -P: a file of the user's folder called torch.py is not torch.
         command = [sys.executable, "-P", "-m", "lightmobile.export.worker", str(folder)]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command,
-                env=_environment(folder),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                encoding="utf-8",
-                # Out of the terminal's reach: Ctrl-C stops the session, which stops its workers.
-                start_new_session=True,
-            )
+        self.process = subprocess.Popen(
+            command,
+            env=_environment(folder),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            encoding="utf-8",
+            # Out of the terminal's reach: Ctrl-C stops the session, which stops its workers.
+            start_new_session=True,
+        )
         self.tell(job.to_json())
 
     def tell(self, line: str) -> None:
@@ -84,13 +83,17 @@ class Worker:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    def log(self) -> str:
+        """Return what its exporter has printed, once it has ended."""
+        self._log.seek(0)
+        return self._log.read().decode("utf-8", errors="replace")
+
     def died(self) -> LightmobileError:
         """Return the error of a worker that ended without a word."""
         code = self.process.wait()
         if full := full_disk(Path(self.job.output_dir)):
             return full
-        lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
-        tail = [line for line in lines if line.strip()][-_TAIL_LINES:]
+        tail = [line for line in self.log().split("\n") if line.strip()][-_TAIL_LINES:]
         how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         return InternalError(
             f"The process that made {self.job.name} ended {how}",

@@ -183,7 +183,8 @@ class _Session:
     def make(self, specs: Sequence[ExportSpec], *, verbose: bool, log: Path | None) -> None:
         """Make the artifacts of `specs` side by side, each in place as soon as it is verified."""
         failures: list[LightmobileError] = []
-        with Crew(self.stage, self.report) as crew, _logs_kept(crew, verbose=verbose, log=log):
+        crew = Crew(self.stage, self.report)
+        with _logs_kept(crew, verbose=verbose, log=log), crew:
             for spec in specs:
                 crew.start(self._job(spec))
             self._prepare(crew, specs[0])
@@ -317,7 +318,7 @@ def _stage(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _logs_kept(crew: Crew, *, verbose: bool, log: Path | None) -> Iterator[None]:
-    """Gather what the workers' exporters have printed once the block ends, however it ends."""
+    """Gather what the workers' exporters printed once the block has ended, and they with it."""
     try:
         file = log.open("a", encoding="utf-8") if log else None
     except OSError as error:
@@ -327,7 +328,6 @@ def _logs_kept(crew: Crew, *, verbose: bool, log: Path | None) -> Iterator[None]
             yield
         finally:
             for worker in crew.workers:
-                text = worker.log.read_text(encoding="utf-8", errors="replace")
                 for sink in (file, sys.stderr if verbose else None):
                     if sink:
-                        sink.write(f"--- {worker.job.name}\n{text}\n")
+                        sink.write(f"--- {worker.job.name}\n{worker.log()}\n")

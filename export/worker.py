@@ -17,6 +17,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -53,7 +54,8 @@ def main() -> None:
     except LightmobileError as error:
         reply(error=error.to_dict())
     except Exception as error:  # noqa: BLE001 - an exporter may raise anything
-        traceback.print_exc()
+        with suppress(OSError):
+            traceback.print_exc()
         reply(error=_explain(error, Path(job.output_dir)).to_dict())
     else:
         reply(done=True)
