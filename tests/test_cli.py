@@ -34,9 +34,10 @@ def test_export_help_says_the_default_precisions():
 def test_models_lists_fasternet_in_three_forms():
     names = [f"fasternet_{size}" for size in ("l", "m", "s", "t0", "t1", "t2")]
     document = lightmobile("models", "fasternet_*", "--json").json
-    assert [row["name"] for row in document["models"]] == names
+    listed = [row["name"] for row in document["models"]]
+    assert set(names) < set(listed)
     rows = list(csv.DictReader(io.StringIO(lightmobile("models", "fasternet_*", "--csv").out)))
-    assert [row["name"] for row in rows] == names
+    assert [row["name"] for row in rows] == listed
     table = lightmobile("models", "fasternet_*").out
     assert all(name in table for name in names)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from functools import reduce
 from typing import TypeVar
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from lightmobile.models.layers.exact import exact_product
 
-__all__ = ["fold_norm", "fold_scale", "merge_pointwise"]
+__all__ = ["fold_norm", "fold_scale", "merge_parallel", "merge_pointwise"]
 
 Conv = TypeVar("Conv", bound=nn.Conv2d)
 
@@ -52,7 +55,7 @@ def merge_pointwise(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
     """Return one convolution that equals `first` followed by `second`, which is 1x1.
 
     W[o, c] = sum_i W2[o, i] W1[i, c] and b = b2 + W2 b1, with the kernel, stride and padding of
-    `first`; both have a bias. Every machine makes the same bytes.
+    `first`; neither has groups. Every machine makes the same bytes.
     """
     inner, outer = first.weight.double().flatten(1), second.weight.double().flatten(1)
     inner = torch.cat((inner, _bias(first)[:, None]), 1)
@@ -65,8 +68,28 @@ def merge_pointwise(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
     return conv
 
 
+@torch.no_grad()
+def merge_parallel(convs: Sequence[nn.Conv2d]) -> nn.Conv2d:
+    """Return one convolution that equals the sum of `convs`, which have the same shapes and groups.
+
+    Kernels may differ, if their sides are odd and their centres see the same pixel; the first one's
+    is the largest, and holds the others around its centre.
+    """
+    height, width = convs[0].weight.shape[2:]
+
+    def kernel(conv: nn.Conv2d) -> torch.Tensor:
+        rows, columns = (height - conv.weight.shape[2]) // 2, (width - conv.weight.shape[3]) // 2
+        return F.pad(conv.weight.double(), (columns, columns, rows, rows))
+
+    return _with(
+        convs[0], reduce(torch.add, map(kernel, convs)), reduce(torch.add, map(_bias, convs))
+    )
+
+
 def _bias(conv: nn.Conv2d) -> torch.Tensor:
-    return conv.get_parameter("bias").double()
+    if conv.bias is None:
+        return conv.weight.new_zeros(conv.out_channels, dtype=torch.double)
+    return conv.bias.double()
 
 
 def _scaled(conv: nn.Conv2d, scale: torch.Tensor) -> torch.Tensor:

@@ -2,11 +2,13 @@ import pytest
 import torch
 from torch import nn
 
+from lightmobile.errors import UsageError
 from lightmobile.models import complexity, create_model, fuse
 from lightmobile.models.fasternet import FasterNet
 from lightmobile.models.layers.drop_path import DropPath
-from lightmobile.models.layers.pconv import PConv
+from lightmobile.models.layers.pconv import PConv, TShapedConv
 from tests.models.networks import images, tiny
+from tests.models.norms import randomize_norms
 
 # Counted on the authors' code: parameters of both forms, MACs, keys of both forms.
 COUNTS = {
@@ -116,6 +118,87 @@ def test_layer_scale_scales_the_branch():
     x = torch.randn(1, 16, 8, 8)
     branch = plain.stages[0](x) - x
     torch.testing.assert_close(model.stages[0](x), x + 0.5 * branch)
+
+
+CHOICES = {
+    "ReLU": {"act": "relu"},
+    "T-shaped": {"t_shaped": True},
+    "T-shaped, scaled": {"t_shaped": True, "layer_scale": 0.5, "n_div": 3},
+    "depthwise": {"spatial": "dwconv"},
+    "norm after every convolution": {"norm": "every"},
+    "depthwise, every norm": {"spatial": "dwconv", "norm": "every", "layer_scale": 0.5},
+    "T-shaped, every norm": {"t_shaped": True, "norm": "every"},
+}
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_fuses_exactly(choice):
+    training = randomize_norms(tiny(**CHOICES[choice])).double()
+    deployed = fuse(training)
+    assert not [module for module in deployed.modules() if isinstance(module, nn.BatchNorm2d)]
+    x = images().double()
+    torch.testing.assert_close(deployed(x), training(x), rtol=1e-11, atol=1e-11)
+    single, expected = fuse(training.float())(x.float()), training(x.float())
+    assert (single - expected).norm() / expected.norm() < 1e-5
+    assert torch.equal(fuse(deployed)(x), deployed(x))
+
+
+def test_a_t_shaped_convolution_takes_the_macs_of_its_shape():
+    channels, pixels = 16, 64
+    pconv, pointwise = PConv(channels), nn.Conv2d(channels, 2 * channels, 1)
+    layer = TShapedConv(pconv, pointwise)
+    rows = complexity(nn.Sequential(nn.Conv2d(3, channels, 1), layer), (8, 8)).rows
+    macs = sum(row.macs for row in rows if row.name != "0")
+    assert macs == 6 * channels**2 * pixels
+    x = torch.randn(2, channels, 5, 4)
+    torch.testing.assert_close(layer(x), pointwise(pconv(x)))
+
+
+def test_t_shaped_blocks_write_nothing_between_their_convolutions():
+    program = torch.export.export(fuse(tiny(t_shaped=True)), (images(),))
+    operators = {str(node.target) for node in program.graph.nodes}
+    assert not [name for name in operators if "cat" in name]
+
+
+def test_the_choices_differ_from_t0_in_nothing_else():
+    cost = {name: complexity(f"fasternet_t0{name}") for name in ("", "_dw", "_dw_wide", "_relu")}
+    plain, wide = cost[""], cost["_dw_wide"]
+    spatial = {width * 9 for width in (40, 80, 160, 320)}
+    found = {r.params for r in cost["_dw"].rows if r.name.endswith("spatial_mixing")}
+    assert found == spatial
+    assert cost["_dw"].macs == 303_529_600
+    assert wide.macs == pytest.approx(plain.macs, rel=0.005)
+    assert (cost["_relu"].macs, cost["_relu"].params) == (plain.macs, plain.params)
+    t_shaped = complexity("fasternet_t0_t_shaped")
+    assert (t_shaped.macs, t_shaped.params) == (plain.macs, plain.params)
+
+
+def test_a_norm_after_every_convolution():
+    with torch.device("meta"):
+        kinds = [type(m) for m in create_model("fasternet_t0_norms").modules()]
+    assert kinds.count(nn.BatchNorm2d) == kinds.count(nn.Conv2d)
+
+
+def test_the_t_shaped_form_has_the_weights_of_the_other():
+    deployed = fuse(tiny(t_shaped=True))
+    plain, shaped = tiny(), tiny(t_shaped=True)
+    assert plain.state_dict().keys() == shaped.state_dict().keys()
+    torch.testing.assert_close(deployed(images()), fuse(plain)(images()), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"spatial": "conv"}, "spatial is one of pconv, dwconv"),
+        ({"norm": "none"}, "norm is one of middle, every"),
+        ({"t_shaped": True, "spatial": "dwconv"}, "t_shaped needs"),
+        ({"t_shaped": True, "n_div": 1}, "t_shaped needs"),
+    ],
+)
+def test_impossible_choices(options, reason):
+    with pytest.raises(UsageError, match=reason):
+        create_model("fasternet_t0", **options)
 
 
 def test_drop_path_rises_with_depth_and_is_absent_once_deployed():
