@@ -22,7 +22,7 @@ class ConvNorm(nn.Module):
     in_channels, out_channels
         Of [N, in, H, W] and [N, out, ceil(H / stride), ceil(W / stride)].
     kernel_size
-        Odd; the padding keeps the centre of the kernel on the image.
+        Of both sides, or height and width. Odd; the padding keeps the centre on the image.
     stride, groups
         Of the convolution, which has no bias: the norm brings one.
     act
@@ -35,7 +35,7 @@ class ConvNorm(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int = 1,
+        kernel_size: int | tuple[int, int] = 1,
         *,
         stride: int = 1,
         groups: int = 1,
@@ -43,12 +43,13 @@ class ConvNorm(nn.Module):
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
+        height, width = (kernel_size,) * 2 if isinstance(kernel_size, int) else kernel_size
         self.conv = nn.Conv2d(
             in_channels,
             out_channels,
-            kernel_size,
+            (height, width),
             stride=stride,
-            padding=kernel_size // 2,
+            padding=(height // 2, width // 2),
             groups=groups,
             bias=False,
         )

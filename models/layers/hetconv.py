@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lightmobile.models.layers.fold import fold_norm
+from lightmobile.models.layers.shuffle import shuffle
 
 __all__ = ["Arrangement", "HetConv", "HetConvForm", "HetConvNorm"]
 
@@ -144,8 +145,8 @@ class _Shifted(nn.Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         weight = self._sorted_weight()
-        y = F.conv2d(_sorted(x, 1, self.p), weight, None, self.stride, 1, groups=self.p)
-        return _sorted(y, 1, len(weight) // self.p)[:, : self.out_channels]
+        y = F.conv2d(shuffle(x, 1, self.p), weight, None, self.stride, 1, groups=self.p)
+        return shuffle(y, 1, len(weight) // self.p)[:, : self.out_channels]
 
     def plain(self) -> nn.Conv2d:
         """Return the deployed form, whose weight is sorted once and for all."""
@@ -160,7 +161,7 @@ class _Shifted(nn.Conv2d):
     def _sorted_weight(self) -> torch.Tensor:
         # Groups are equally large, so filters of zeros fill up where P does not divide N.
         missing = -len(self.weight) % self.p
-        return _sorted(F.pad(self.weight, (0, 0, 0, 0, 0, 0, 0, missing)), 0, self.p)
+        return shuffle(F.pad(self.weight, (0, 0, 0, 0, 0, 0, 0, missing)), 0, self.p)
 
 
 class _Shuffled(nn.Conv2d):
@@ -169,8 +170,8 @@ class _Shuffled(nn.Conv2d):
     filters: int
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = super().forward(_sorted(x, 1, self.groups))
-        y = _sorted(y, 1, self.out_channels // self.groups)
+        y = super().forward(shuffle(x, 1, self.groups))
+        y = shuffle(y, 1, self.out_channels // self.groups)
         # A slice of everything would export to an alias, which XNNPACK does not take.
         return y if self.filters == self.out_channels else y[:, : self.filters]
 
@@ -214,9 +215,3 @@ class _Pointwise(nn.Conv2d):
         conv.stride = self.stride
         conv.weight = nn.Parameter(self.kept())
         return conv
-
-
-def _sorted(x: torch.Tensor, dim: int, parts: int) -> torch.Tensor:
-    """Sort the indices of axis `dim` by their remainder by `parts`, which divides its length."""
-    split = (*x.shape[:dim], -1, parts, *x.shape[dim + 1 :])
-    return x.reshape(split).transpose(dim, dim + 1).reshape(x.shape)

@@ -1,0 +1,13 @@
+"""The channel shuffle (Zhang et al., CVPR 2018, arXiv:1707.01083)."""
+
+from __future__ import annotations
+
+import torch
+
+__all__ = ["shuffle"]
+
+
+def shuffle(x: torch.Tensor, dim: int, parts: int) -> torch.Tensor:
+    """Sort the indices of axis `dim` by their remainder by `parts`, which divides its length."""
+    split = (*x.shape[:dim], -1, parts, *x.shape[dim + 1 :])
+    return x.reshape(split).transpose(dim, dim + 1).reshape(x.shape)
