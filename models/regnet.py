@@ -64,13 +64,15 @@ class Bottleneck(nn.Module):
         self.se = SqueezeExcite(hidden, round(in_channels / 4), act)
         self.conv3 = ConvNorm(hidden, out_channels)
         self.downsample: nn.Module | None
-        if stride == 1 and in_channels == out_channels:
+        same_shape = stride == 1 and in_channels == out_channels
+        if same_shape:
             self.downsample = nn.Identity()
         elif linear:
             self.downsample = None
         else:
             self.downsample = ConvNorm(in_channels, out_channels, stride=stride)
         self.act = nn.Identity() if linear else act()
+        self.untrained_deviations = {"conv3.conv": 0.3} if same_shape else {}
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return [N, out, H', W'] of `x`, [N, in, H, W]."""

@@ -5,6 +5,11 @@ two of its forms proves nothing. Here each layer is scaled by one factor to unit
 photographs, and the last layer's bias is centred there. (Standardising channel by channel keeps
 less in fp16.)
 
+SiLU, which bends at a scale of its own, and squeeze-and-excitation, a product of features, amplify
+the contrast between photographs block by block, until one photograph's answer is fifty times
+another's: fp16 keeps 15 dB of EfficientNet-B0. Blocks that have them declare other deviations for
+their layers, ``untrained_deviations``, at which they are nearly linear, and fp16 keeps 48 dB.
+
 Every machine makes the same bytes: the draws are PCG64's, and the statistics are taken in float64
 and rounded to three digits, far coarser than what the order of a processor's additions changes.
 """
@@ -45,11 +50,15 @@ def initialize(model: nn.Module, facts: ModelFacts, seed: int = 0) -> None:
     """
     run: list[nn.Module] = []
     hooks = []
+    deviations: dict[str, float] = {}
     for name, module in model.named_modules():
+        for layer, deviation in getattr(module, "untrained_deviations", {}).items():
+            deviations[f"{name}.{layer}".removeprefix(".")] = deviation
         if _is_layer(module):
             draw = partial(_draw, np.random.PCG64([seed, *name.encode()]))
             hooks.append(module.register_forward_pre_hook(draw))
-            hooks.append(module.register_forward_hook(_scale))
+            scale = partial(_scale, deviations.get(name, 1.0))
+            hooks.append(module.register_forward_hook(scale))
             hooks.append(module.register_forward_hook(lambda layer, *_: run.append(layer)))
         elif _owns_tensors(module):
             _reset(module)
@@ -92,12 +101,14 @@ def _draw(bits: np.random.PCG64, layer: nn.Module, _inputs: object) -> None:
         layer.bias = nn.Parameter(torch.zeros(layer.bias.shape, dtype=torch.float64))
 
 
-def _scale(layer: nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
-    """Scale the layer's weights, hence its output, to unit variance."""
+def _scale(
+    deviation: float, layer: nn.Module, _inputs: object, output: torch.Tensor
+) -> torch.Tensor:
+    """Scale the layer's weights, hence its output, to a standard deviation."""
     flat = output.flatten()
     # torch.std takes as long as the convolution; float64 has digits to spare for this formula.
     variance = flat.dot(flat).item() / flat.numel() - flat.mean().item() ** 2
-    factor = _rounded(variance**-0.5) if variance > 0 else 1.0
+    factor = _rounded(deviation * variance**-0.5) if variance > 0 else 1.0
     layer.weight = nn.Parameter((layer.get_parameter("weight") * factor).float())
     return output.mul_(factor)
 

@@ -55,6 +55,8 @@ class ConvNorm(nn.Module):
         )
         self.bn = nn.BatchNorm2d(out_channels, eps=eps)
         self.act = act() if act else nn.Identity()
+        # Far from zero SiLU is as linear as ReLU; see `untrained`.
+        self.untrained_deviations = {"conv": 3.0} if act is nn.SiLU else {}
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return [N, out, H', W'] of `x`, [N, in, H, W]."""

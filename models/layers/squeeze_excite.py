@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -22,6 +23,9 @@ class SqueezeExcite(nn.Module):
     act
         Makes the activation between them.
     """
+
+    # Weights that hardly differ between photographs; see `untrained`.
+    untrained_deviations: ClassVar[dict[str, float]] = {"fc2": 0.25}
 
     def __init__(self, channels: int, hidden: int, act: Callable[[], nn.Module] = nn.ReLU) -> None:
         super().__init__()

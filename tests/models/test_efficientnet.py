@@ -2,7 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from lightmobile.models import complexity, create_model, fuse, model_info
+from lightmobile.export.verification.metrics import BARS, sqnr_db
+from lightmobile.models import complexity, create_model, fuse, model_info, prepare
+from lightmobile.models.photographs import crops
+from lightmobile.models.preprocessing import preprocess
 from tests.models.norms import randomize_norms
 
 
@@ -71,3 +74,15 @@ def test_timm_names_map_to_ours_and_back():
     } <= set(timm)
     assert len(timm) == len(state)
     assert model.key_maps["timm"].to_ours(timm).keys() == state.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["efficientnet_b0", "regnetz_500mf"])
+def test_untrained_weights_leave_fp16_enough_of_what_varies(name):
+    prepared = prepare(name)
+    images = preprocess(crops(24, prepared.facts.input_size), prepared.facts.preprocessing)
+    with torch.no_grad():
+        full = [prepared.deployed(part) for part in torch.from_numpy(images).split(4)]
+        halved = prepared.deployed.half()
+        half = [halved(part.half()).float() for part in torch.from_numpy(images).split(4)]
+    assert sqnr_db(torch.cat(full).numpy(), torch.cat(half).numpy()) >= BARS["fp16"].sqnr_db
