@@ -9,7 +9,18 @@ import pytest
 
 from tests.cli import COMMAND, lightmobile
 
-COMMANDS = "bench", "cache", "doctor", "eval", "export", "info", "models", "results", "verify"
+COMMANDS = (
+    "bench",
+    "cache",
+    "doctor",
+    "eval",
+    "export",
+    "info",
+    "models",
+    "results",
+    "scale",
+    "verify",
+)
 
 
 def test_help_names_every_command_and_exit_code():
