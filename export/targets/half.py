@@ -52,16 +52,16 @@ class HalfInside(nn.Module):
 
 
 class _Wide(nn.Module):
-    """A float32 layer among float16 ones."""
+    """A float32 layer of the head; all that follows it is float32 too."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.layer = layer
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the layer's output, rounded to float16."""
-        wide: torch.Tensor = self.layer(x.float())
-        return wide.half()
+        """Return the layer's output, in float32."""
+        wide: torch.Tensor = self.layer(x.float())  # a cast for the first layer only
+        return wide
 
 
 def _head_layers(module: nn.Module, example: torch.Tensor) -> list[str]:

@@ -47,9 +47,9 @@ def test_each_target_is_in_place_with_its_manifest(exported):
     folder, artifacts, _ = exported
     assert [artifact.target for artifact in artifacts] == ["executorch", "coreml", "tflite"]
     assert [artifact.path.name for artifact in artifacts] == [
-        "fasternet_t0-32x32.xnnpack.fp32.pte",
-        "fasternet_t0-32x32.coreml.fp16.mlpackage",
-        "fasternet_t0-32x32.tflite.fp32.tflite",
+        "fasternet_t0-64x64.xnnpack.fp32.pte",
+        "fasternet_t0-64x64.coreml.fp16.mlpackage",
+        "fasternet_t0-64x64.tflite.fp32.tflite",
     ]
     expected = [(a.path.name, a.manifest.name) for a in artifacts]
     assert names(folder) == sorted(name for pair in expected for name in pair)
@@ -139,9 +139,9 @@ def test_other_precisions_batches_and_layouts_lie_side_by_side(tmp_path):
     (artifact,) = export_tiny(tmp_path, targets=["coreml"], precision="fp32")
     assert "default is fp16" in read_manifest(artifact.path).why_precision
     assert [name for name in names(tmp_path) if not name.endswith(".json")] == [
-        "fasternet_t0-32x32-b3-nhwc.tflite.fp32.tflite",
-        "fasternet_t0-32x32.coreml.fp32.mlpackage",
-        "fasternet_t0-32x32.portable.fp16.pte",
+        "fasternet_t0-64x64-b3-nhwc.tflite.fp32.tflite",
+        "fasternet_t0-64x64.coreml.fp32.mlpackage",
+        "fasternet_t0-64x64.portable.fp16.pte",
     ]
 
 
@@ -161,7 +161,7 @@ def test_other_precisions_batches_and_layouts_lie_side_by_side(tmp_path):
 def test_bad_words_leave_nothing(tmp_path, options, words):
     with pytest.raises(UsageError, match=words):
         export_tiny(tmp_path / "out", **options)
-    assert not (tmp_path / "out").exists() or names(tmp_path / "out") == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_log_is_kept_and_shown(tmp_path, capfd):
@@ -251,7 +251,7 @@ def test_an_artifact_that_computes_something_else_is_not_kept(tmp_path):
     done = lightmobile("export", "fasternet_t0", *words, env={"PYTHONPATH": str(path)})
     assert done.code == VerificationError.exit_code, done.err
     assert "L2" in " ".join(done.error.values())
-    assert names(output) == []
+    assert not output.exists()
 
 
 def workers_in(folder: Path) -> list[psutil.Process]:
