@@ -12,6 +12,13 @@ from pathlib import Path
 from typing import Any
 
 COMMAND = (sys.executable, "-m", "lightmobile")
+# A shell lets its background jobs ignore Ctrl-C, and they hand that on; this one hears it.
+INTERRUPTIBLE = (
+    sys.executable,
+    "-c",
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from lightmobile.__main__ import main; main()",
+)
 
 
 @dataclass(frozen=True)

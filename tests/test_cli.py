@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.cli import COMMAND, lightmobile
+from tests.cli import COMMAND, INTERRUPTIBLE, lightmobile
 
 COMMANDS = (
     "bench",
@@ -140,12 +140,10 @@ def test_interrupting_an_export_leaves_nothing(tmp_path, phase, stop):
     output = tmp_path / "out"
     words = ["export", "fasternet_t0", "--no-cache", "--target", "executorch,coreml", "-o", output]
     process = subprocess.Popen(
-        [*COMMAND, *map(str, words)],
+        [*INTERRUPTIBLE, *map(str, words)],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # A shell lets its background jobs ignore Ctrl-C; this one is to hear it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     heard = []
     assert process.stderr is not None

@@ -17,7 +17,7 @@ from lightmobile.errors import UsageError, VerificationError
 from lightmobile.export import export, read_manifest
 from lightmobile.export.artifact import sha256_of
 from lightmobile.export.spec import target_info
-from tests.cli import COMMAND, lightmobile
+from tests.cli import COMMAND, INTERRUPTIBLE, lightmobile
 from tests.export import tiny
 
 pytestmark = pytest.mark.slow
@@ -282,12 +282,7 @@ def test_a_session_killed_outright_leaves_no_worker(tmp_path, phase):
 @pytest.mark.parametrize("phase", ["waiting", "lowering", "verifying"])
 def test_ctrl_c_ends_the_workers(tmp_path, phase):
     words = ["export", "fasternet_t0", "--no-cache", "--target", "tflite", "-o", str(tmp_path)]
-    process = subprocess.Popen(
-        [*COMMAND, *words],
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    process = subprocess.Popen([*INTERRUPTIBLE, *words], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     assert any(phase in line for line in process.stderr)
     process.send_signal(signal.SIGINT)
