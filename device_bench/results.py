@@ -95,9 +95,29 @@ class Result:
         told = [process.threads for process in self.processes if process.threads is not None]
         return told[-1] if told else self.configuration.threads
 
+    @property
+    def operators(self) -> list[dict[str, Any]]:
+        """The profiled operators, the most expensive first: median time and share of the sum."""
+        rows = self.profile.rows if self.profile else ()
+        medians = {index: _median_ms(row.samples_ns) or 0.0 for index, row in enumerate(rows)}
+        total = sum(medians.values())
+        return [
+            {
+                "name": rows[index].name,
+                "delegate": rows[index].delegate,
+                "median_ms": medians[index],
+                "share": medians[index] / total if total else 0.0,
+            }
+            for index in sorted(medians, key=lambda index: -medians[index])
+        ]
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the form that ``bench --json`` and ``results --json`` print."""
+        """Return the form that ``bench --json`` and ``results --json`` print.
+
+        ``operators`` is there where they were profiled.
+        """
         ran, summary = self.configuration, self.latency
+        operators = {"operators": self.operators} if self.profile else {}
         return {
             "id": self.id,
             "session": self.session.id,
@@ -123,6 +143,7 @@ class Result:
             "first_ms": self.first_ms,
             "peak_memory_bytes": self.peak_memory_bytes,
             "samples_ns": self.samples_ns,
+            **operators,
         }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,9 @@ from lightmobile.cli.output import (
     say,
 )
 from lightmobile.cli.progress import progress
+
+if TYPE_CHECKING:
+    from lightmobile.device_bench.results import Result
 
 __all__ = ["FIELDS", "bench", "print_results"]
 
@@ -118,6 +121,11 @@ def bench(
         print_json(document)
         return
     print_results(document["results"], csv_)
+    for result in outcome.results if profile else ():
+        if result.operators and not csv_:
+            _print_operators(result)
+        for failure in result.failures:
+            say(f"{result.configuration.runtime}, {failure.stage}: {failure.error}")
     for skipped in document["skipped"]:
         say(
             f"skipped {skipped['model']} on {skipped['runtime']} ({skipped['compute']}): "
@@ -149,6 +157,24 @@ def print_results(results: list[dict[str, Any]], csv_: bool, title: str | None =
         ],
         results,
         title=title,
+    )
+
+
+MOST_OPERATORS = 15
+
+
+def _print_operators(result: Result) -> None:
+    rows = result.operators
+    print_table(
+        [
+            Column("operator", lambda row: row["name"]),
+            Column("delegate", lambda row: row["delegate"] or "-"),
+            Column("median ms", lambda row: figure(row["median_ms"]), "right"),
+            Column("share", lambda row: f"{row['share']:.1%}", "right"),
+        ],
+        rows[:MOST_OPERATORS],
+        title=f"{result.configuration.model} on {result.configuration.runtime}: "
+        f"{min(MOST_OPERATORS, len(rows))} of {len(rows)} operators (all with --json)",
     )
 
 

@@ -114,8 +114,12 @@ def test_profiles_where_it_can_and_says_where_not(artifacts: dict[str, Path], st
     report = bench(list(artifacts.values()), rounds=1, profile=True, store=store)
     executorch, tflite = report.results
     assert executorch.profile is not None
-    assert executorch.profile.rows
+    shares = [operator["share"] for operator in executorch.to_dict()["operators"]]
+    assert len(shares) == len(executorch.profile.rows) > 0
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(1)
     assert tflite.profile is None
+    assert "operators" not in tflite.to_dict()
     assert [failure.stage for failure in tflite.failures] == ["profile"]
 
 
