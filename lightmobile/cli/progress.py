@@ -13,6 +13,9 @@ from lightmobile.cli.output import say
 __all__ = ["Progress", "progress"]
 
 
+SECONDS_BETWEEN = 10
+
+
 class Progress(Protocol):
     """Told that `task` has entered `phase`."""
 
@@ -35,12 +38,16 @@ class _Lines:
 
     def __init__(self) -> None:
         self.start = time.monotonic()
-        self.last: dict[str, str] = {}
+        self.last: dict[str, tuple[str, float]] = {}
 
     def __call__(self, task: str, phase: str, /) -> None:
-        if self.last.get(task) != phase:
-            self.last[task] = phase
-            say(f"[{time.monotonic() - self.start:6.1f} s] {task}: {phase}")
+        now = time.monotonic()
+        phase_before, told = self.last.get(task, ("", 0.0))
+        # A percentage moves on all the time; the rest is told as it comes.
+        if phase == phase_before or (phase.endswith("%") and now - told < SECONDS_BETWEEN):
+            return
+        self.last[task] = (phase, now)
+        say(f"[{now - self.start:6.1f} s] {task}: {phase}")
 
 
 @contextmanager
