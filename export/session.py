@@ -202,10 +202,11 @@ class _Session:
         # torch is imported here, while the workers import their exporters.
         from lightmobile.export.verification.reference import make_reference
         from lightmobile.models.prepared import prepare, save_deployed
+        from lightmobile.models.threads import one_thread
 
         weights = self.stage / "weights.safetensors"
         reference = self.stage / "reference.safetensors"
-        with _one_torch_thread():
+        with one_thread():
             prepared = prepare(
                 self.facts.name,
                 checkpoint=self.weights.checkpoint,
@@ -269,22 +270,6 @@ def _specs(targets: Sequence[str] | str, **choices: Any) -> list[ExportSpec]:
 
 def _unheard(_target: str, _phase: str) -> None:
     """Report to nobody."""
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """Compute on one thread: OpenMP's would spin for processors that the workers have.
-
-    On two processors with three workers, two threads took 27 s where one takes 3 s.
-    """
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @contextmanager

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from lightmobile.errors import UsageError
 from lightmobile.models.checkpoints import load_checkpoint
 from lightmobile.models.fusion import fuse
 from lightmobile.models.registry import ModelFacts, build, model_info
+from lightmobile.models.threads import one_thread
 from lightmobile.models.untrained import initialize
 
 __all__ = ["Prepared", "load_deployed", "prepare", "save_deployed", "weights_sha256"]
@@ -74,7 +74,7 @@ def prepare(
         training = build(name, options).eval()
     if input_size is not None:
         _check_input_size(training, facts)
-    with _one_thread():
+    with one_thread():
         origin = _give_weights(training, facts, checkpoint, seed)
         deployed = fuse(training)
     origin["sha256"] = weights_sha256(deployed.state_dict())
@@ -131,18 +131,6 @@ def _give_weights(
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return {"source": "checkpoint", "checkpoint": path.name, "checkpoint_sha256": sha256}
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    # An exporter starts in a process of its own beside this one. Where processors are few, threads
-    # that wait for each other then take five times what they save.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _check_input_size(model: nn.Module, facts: ModelFacts) -> None:

@@ -11,6 +11,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch import nn
 
+from lightmobile.models.threads import one_thread
+
 SIDE = 32
 HELD_OUT = 360  # of 1797 images, the last ones: other writers than the first
 
@@ -34,19 +36,17 @@ def train(model: nn.Module, epochs: int = 6, seed: int = 0) -> None:
     """Train `model` on all but the held-out images; leave it in evaluation mode."""
     x, y = (tensor[:-HELD_OUT] for tensor in tensors())
     torch.manual_seed(seed)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # layers this small only wait for a second thread
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=0.05)
     steps = epochs * -(-len(x) // 64)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
     model.train()
-    for _ in range(epochs):
-        for batch in torch.randperm(len(x)).split(64):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
-            optimizer.step()
-            schedule.step()
-    torch.set_num_threads(threads)
+    with one_thread():  # layers this small only wait for a second one
+        for _ in range(epochs):
+            for batch in torch.randperm(len(x)).split(64):
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
+                optimizer.step()
+                schedule.step()
     model.eval()
 
 

@@ -1,4 +1,4 @@
-"""Small networks, and norms whose statistics are not the trivial ones."""
+"""Small networks whose norms have other statistics than the trivial ones."""
 
 from typing import Any
 
@@ -6,20 +6,14 @@ import torch
 from torch import nn
 
 from lightmobile.models import create_model
+from tests.models.norms import randomize_norms
 
 TINY = {"embed_dim": 16, "depths": (1, 2), "feature_dim": 32, "num_classes": 10}
 
 
 def tiny(name: str = "fasternet_t0", **overrides: Any) -> nn.Module:
     torch.manual_seed(0)
-    model = create_model(name, **(TINY | overrides))
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias)
-            nn.init.normal_(module.running_mean)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-    return model.eval()
+    return randomize_norms(create_model(name, **(TINY | overrides))).eval()
 
 
 def images(count: int = 2, size: int = 32) -> torch.Tensor:
