@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,9 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> None:
     expected = model.state_dict()
     key_maps: Mapping[str, KeyMap] = getattr(model, "key_maps", {})
     state = _in_own_layout(read_checkpoint(path), expected, key_maps.values())
+    # A backbone takes the classifier's checkpoint, and leaves the head.
+    unused: Collection[str] = getattr(model, "unused", ())
+    state = {key: tensor for key, tensor in state.items() if key not in unused}
     _check_fit(path, state, expected)
     dtypes = {key: tensor.dtype for key, tensor in expected.items()}
     model.load_state_dict(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from lightmobile.models.backbone import Layout
 from lightmobile.models.key_map import KeyMap
 from lightmobile.models.layers.conv_norm import ConvNorm
 from lightmobile.models.layers.initialization import initialize_residual
@@ -121,6 +122,7 @@ class EfficientNet(nn.Module):
                 blocks.append(block)
                 channels = width
             self.stages.append(blocks)
+        self.backbone_layout = Layout(taps=(1, 2, 4, 6))
         self.head = ConvNorm(channels, head_width, act=nn.SiLU)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(head_width, num_classes)

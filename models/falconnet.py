@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import nn
 
+from lightmobile.models.backbone import Layout
 from lightmobile.models.fasternet import PatchMerging, fasternet_block
 from lightmobile.models.layers.conv_norm import ConvNorm
 from lightmobile.models.layers.pconv import PConv
@@ -169,6 +170,7 @@ class LightNet(nn.Module):
                 self.stages.append(_subsampling(width))
                 width *= 2
             self.stages.append(nn.Sequential(*(block(width) for _ in range(depth))))
+        self.backbone_layout = Layout(taps=tuple(range(0, len(self.stages), 2)))
         self.mix = ConvNorm(width, head, act=nn.ReLU)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.head = nn.Linear(head, num_classes)

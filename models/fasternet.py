@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, cast, get_args
 import torch
 from torch import nn
 
+from lightmobile.models.backbone import Layout
 from lightmobile.models.fusion import fuse
 from lightmobile.models.key_map import KeyMap
 from lightmobile.models.layers.conv_norm import ConvNorm
@@ -262,6 +263,8 @@ class FasterNet(nn.Module):
                 channels *= 2
                 self.stages.append(PatchMerging(merge, nn.BatchNorm2d(channels)))
             self.stages.append(Stage(block(channels, drop_path=next(rates)) for _ in range(depth)))
+        taps = tuple(range(0, len(self.stages), 2))  # Between them lie the merges.
+        self.backbone_layout = Layout(taps, stem="patch_embed")
         self.avgpool_pre_head = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
             _conv(channels, feature_dim, norm=norm == "every"),

@@ -180,7 +180,9 @@ def create_model(
     scale, strategy
         Another way to write ``NAME@STRATEGY:SCALE``.
     overrides
-        Options of the family, such as ``num_classes=10``.
+        Options of the family, such as ``num_classes=10``, and of every family:
+        ``features_only=True`` leaves the head out, and the outputs are those of the stages, see
+        `lightmobile.models.backbone`.
 
     Raises
     ------
@@ -207,14 +209,23 @@ def build(name: str, overrides: dict[str, Any]) -> nn.Module:
     importlib.import_module(facts.module)
     base, at, scaling = name.partition("@")
     factors = {"factors": Scaling.parse(scaling).factors} if at else {}
+    options = dict(overrides)
+    features_only = options.pop("features_only", False)
     try:
-        return _BUILDERS[base](**factors, **overrides)
+        network = _BUILDERS[base](**factors, **options)
+        return _backbone(network) if features_only else network
     except (TypeError, ValueError) as error:
         raise UsageError(
             f"{name} cannot be built with {overrides}",
             why=str(error),
             fix=f"Options and their values: help({facts.module})",
         ) from error
+
+
+def _backbone(network: nn.Module) -> nn.Module:
+    from lightmobile.models.backbone import Backbone
+
+    return Backbone(network)
 
 
 @cache

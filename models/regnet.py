@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lightmobile.models.backbone import Layout
 from lightmobile.models.key_map import KeyMap
 from lightmobile.models.layers.conv_norm import ConvNorm
 from lightmobile.models.layers.initialization import initialize_residual
@@ -126,6 +127,7 @@ class RegNet(nn.Module):
                 stage.append(block)
                 channels = width
             self.stages.append(stage)
+        self.backbone_layout = Layout(taps=tuple(range(len(self.stages))))
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(channels, num_classes)
         self.apply(initialize_residual)

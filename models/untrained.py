@@ -63,10 +63,11 @@ def initialize(model: nn.Module, facts: ModelFacts, seed: int = 0) -> None:
         elif _owns_tensors(module):
             _reset(module)
     images = preprocess(crops(_CROPS, facts.input_size), facts.preprocessing)
-    logits = model.eval()(torch.from_numpy(images).double())
+    output = model.eval()(torch.from_numpy(images).double())
     for hook in hooks:
         hook.remove()
-    _centre(run[-1], logits)
+    if isinstance(output, torch.Tensor):  # A backbone's features have no bias to centre them.
+        _centre(run[-1], output)
     model.float()
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lightmobile.models.backbone import Layout
 from lightmobile.models.fusion import fuse
 from lightmobile.models.key_map import KeyMap
 from lightmobile.models.layers.adaptive_max_pool import AdaptiveMaxPool2d
@@ -135,6 +136,8 @@ class VanillaNet(nn.Module):
             nn.Dropout(drop_rate),
             _pair(head, num_classes, activation, None),
         )
+        ends = [index - 1 for index, stride in enumerate(strides) if stride != 1]
+        self.backbone_layout = Layout(taps=(*ends, len(strides) - 1))
         self.key_maps = {"official": _official_keys(len(strides))}
         self.apply(_initialize)
 
@@ -180,19 +183,19 @@ def _initialize(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-Layout = tuple[tuple[int, ...], tuple[int, ...]]
+Blocks = tuple[tuple[int, ...], tuple[int, ...]]
 
 
-def _layout(depth: int) -> Layout:
+def _blocks(depth: int) -> Blocks:
     """Return the channels, in units of the stem's, and the strides of `depth` >= 7 layers."""
     return (1, 1, 2, *(4,) * (depth - 6), 8, 8), (1, 2, 2, *(1,) * (depth - 7), 2, 1)
 
 
 def _vanillanet(
-    overrides: dict[str, Any], layout: Layout, *, width: int = 512, **variant: Any
+    overrides: dict[str, Any], blocks: Blocks, *, width: int = 512, **variant: Any
 ) -> nn.Module:
     """Build a variant; ``deploy=True`` in `overrides` means its deployed form."""
-    units, strides = layout
+    units, strides = blocks
     options = {"dims": [width * unit for unit in units], "strides": strides} | variant | overrides
     deploy = options.pop("deploy", False)
     model = VanillaNet(**options)
@@ -214,56 +217,56 @@ def vanillanet_6(**overrides: Any) -> nn.Module:
 @register_model
 def vanillanet_6_shortcut(**overrides: Any) -> nn.Module:
     """VanillaNet-6 with shortcuts around its blocks, for the ablation; its places are ours."""
-    layout = ((1, 2, 4, 8, 8), (2, 2, 2, 1))
-    return _vanillanet(overrides, layout, shortcut="before_act")
+    blocks = ((1, 2, 4, 8, 8), (2, 2, 2, 1))
+    return _vanillanet(overrides, blocks, shortcut="before_act")
 
 
 @register_model
 def vanillanet_7(**overrides: Any) -> nn.Module:
     """VanillaNet-7: 32.8 M parameters, 6.9 GMACs, deployed."""
-    return _vanillanet(overrides, _layout(7))
+    return _vanillanet(overrides, _blocks(7))
 
 
 @register_model
 def vanillanet_8(**overrides: Any) -> nn.Module:
     """VanillaNet-8: 37.1 M parameters, 7.7 GMACs, deployed."""
-    return _vanillanet(overrides, _layout(8))
+    return _vanillanet(overrides, _blocks(8))
 
 
 @register_model
 def vanillanet_9(**overrides: Any) -> nn.Module:
     """VanillaNet-9: 41.4 M parameters, 8.6 GMACs, deployed."""
-    return _vanillanet(overrides, _layout(9))
+    return _vanillanet(overrides, _blocks(9))
 
 
 @register_model
 def vanillanet_10(**overrides: Any) -> nn.Module:
     """VanillaNet-10: 45.7 M parameters, 9.4 GMACs, deployed."""
-    return _vanillanet(overrides, _layout(10))
+    return _vanillanet(overrides, _blocks(10))
 
 
 @register_model
 def vanillanet_11(**overrides: Any) -> nn.Module:
     """VanillaNet-11: 50.0 M parameters, 10.3 GMACs, deployed."""
-    return _vanillanet(overrides, _layout(11))
+    return _vanillanet(overrides, _blocks(11))
 
 
 @register_model
 def vanillanet_12(**overrides: Any) -> nn.Module:
     """VanillaNet-12: 54.3 M parameters, 11.1 GMACs, deployed."""
-    return _vanillanet(overrides, _layout(12))
+    return _vanillanet(overrides, _blocks(12))
 
 
 @register_model
 def vanillanet_13(**overrides: Any) -> nn.Module:
     """VanillaNet-13: 58.6 M parameters, 11.9 GMACs, deployed."""
-    return _vanillanet(overrides, _layout(13))
+    return _vanillanet(overrides, _blocks(13))
 
 
 @register_model
 def vanillanet_13_x1_5(**overrides: Any) -> nn.Module:
     """VanillaNet-13-1.5x: 127.8 M parameters, 26.5 GMACs, deployed."""
-    return _vanillanet(overrides, _layout(13), width=768)
+    return _vanillanet(overrides, _blocks(13), width=768)
 
 
 @register_model
@@ -274,4 +277,4 @@ def vanillanet_13_x1_5_ada_pool(**overrides: Any) -> nn.Module:
     authors' code, where the paper prints 40, 20 and 10.
     """
     ada_pool = (0, 38, 19, 0, 0, 0, 0, 0, 0, 10, 0)
-    return _vanillanet(overrides, _layout(13), width=768, ada_pool=ada_pool)
+    return _vanillanet(overrides, _blocks(13), width=768, ada_pool=ada_pool)
