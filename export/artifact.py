@@ -99,12 +99,15 @@ def slug(model: str) -> str:
     return f"{cleaned}-{digest}" if cleaned else f"model-{digest}"
 
 
-def file_name(model: str, spec: ExportSpec, suffix: str) -> str:
+def file_name(model: str, spec: ExportSpec, suffix: str, *, features_only: bool = False) -> str:
     """Return ``<slug>.<backend>.<precision><suffix>`` of `model` lowered as `spec` says.
 
-    `spec.input_size`, the batch and the layout appear where they are not the usual ones.
+    `spec.input_size`, the batch and the layout appear where they are not the usual ones, and
+    ``features`` where the head was left out.
     """
     parts = [slug(model)]
+    if features_only:
+        parts.append("features")
     if spec.input_size is not None:
         parts.append("{}x{}".format(*spec.input_size))
     if spec.batch != 1:

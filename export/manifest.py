@@ -70,7 +70,7 @@ class Parity(_Part):
     max_abs: float
     rel_l2: float
     sqnr_db: float = Field(description="of what varies between inputs, in dB")
-    top1_agreement: float
+    top1_agreement: float | None = Field(default=None, description="none but of logits")
     near_ties: int = Field(description="photograph crops whose two best classes nearly tie")
     samples: int
     weights_compared: int = Field(description="weight tensors found equal in the file")

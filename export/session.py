@@ -76,7 +76,7 @@ def export(
     batch
         Images per inference.
     overrides
-        Options of the model, such as ``{"num_classes": 10}``.
+        Options of the model, such as ``{"num_classes": 10}`` or ``{"features_only": True}``.
     output_dir
         Folder that receives ``<slug>.<backend>.<precision>.<ext>`` and the manifests.
     use_cache
@@ -257,7 +257,9 @@ class _Session:
         )
 
     def _name(self, spec: ExportSpec) -> str:
-        return file_name(self.facts.name, spec, target_info(spec.target).suffix)
+        suffix = target_info(spec.target).suffix
+        features = bool(self.overrides.get("features_only"))
+        return file_name(self.facts.name, spec, suffix, features_only=features)
 
 
 def _specs(targets: Sequence[str] | str, **choices: Any) -> list[ExportSpec]:

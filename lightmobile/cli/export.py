@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lightmobile.cli.output import Column, as_json, figure, megabytes, print_json, print_table
+from lightmobile.cli.output import (
+    Column,
+    as_json,
+    figure,
+    megabytes,
+    percent,
+    print_json,
+    print_table,
+)
 from lightmobile.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -36,6 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", default=0, show_default=True, help="Of untrained weights.")
 @click.option("--input-size", nargs=2, type=int, metavar="H W", help="Default: the model's own.")
+@click.option("--features-only", is_flag=True, help="The stages' outputs, without the head.")
 @click.option("--batch", default=1, show_default=True, help="Images per inference.")
 @click.option("--layout", type=click.Choice(["nchw", "nhwc"]), help="Of the input; TFLite: both.")
 @click.option(
@@ -59,6 +68,7 @@ def export(
     checkpoint: Path | None,
     seed: int,
     input_size: tuple[int, int] | None,
+    features_only: bool,
     batch: int,
     layout: Layout | None,
     output_dir: Path,
@@ -79,6 +89,7 @@ def export(
             checkpoint=checkpoint,
             seed=seed,
             input_size=input_size,
+            overrides={"features_only": True} if features_only else {},
             batch=batch,
             layout=layout,
             output_dir=output_dir,
@@ -99,7 +110,7 @@ def export(
             Column("size", lambda a: megabytes(a.bytes), "right"),
             Column("rel. L2", lambda a: figure(a.parity.rel_l2, 2), "right"),
             Column("SQNR dB", lambda a: figure(a.parity.sqnr_db), "right"),
-            Column("top-1", lambda a: f"{a.parity.top1_agreement:.0%}", "right"),
+            Column("top-1", lambda a: percent(a.parity.top1_agreement), "right"),
             Column("s", lambda a: "cached" if a.cached else f"{a.seconds:.1f}", "right"),
         ],
         artifacts,

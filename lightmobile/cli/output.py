@@ -22,6 +22,7 @@ __all__ = [
     "as_json",
     "figure",
     "megabytes",
+    "percent",
     "print_csv",
     "print_error",
     "print_json",
@@ -99,6 +100,11 @@ def figure(value: float | None, digits: int = 3) -> str:
     if value is None:
         return "-"
     return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share of one in percent, or a dash where there is none."""
+    return "-" if share is None else f"{share:.1%}"
 
 
 def megabytes(count: int | None) -> str:

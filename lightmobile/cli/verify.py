@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lightmobile.cli.output import Column, as_json, figure, print_json, print_table
+from lightmobile.cli.output import Column, as_json, figure, percent, print_json, print_table
 
 
 @click.command()
@@ -39,7 +39,7 @@ def verify(artifact: Path, checkpoint: Path | None, ignore_hash: bool, json_: bo
             ("largest difference", figure(parity.max_abs)),
             ("relative L2", figure(parity.rel_l2)),
             ("SQNR of what varies", f"{figure(parity.sqnr_db)} dB"),
-            ("top-1 agreement", f"{parity.top1_agreement:.1%} ({parity.near_ties} near-ties)"),
+            ("top-1 agreement", f"{percent(parity.top1_agreement)} ({parity.near_ties} near-ties)"),
             ("inputs", str(parity.samples)),
             ("weight tensors compared", str(parity.weights_compared)),
             ("deployed against training form", figure(parity.training_rel_l2)),
