@@ -16,13 +16,14 @@ help:  ## list the commands
 
 setup: $(STAMP)  ## make .venv with the tested set of packages
 
+# timm has a file of its own, without its requirements: they bring torchvision and another torch.
 # uv sets the environment up several times faster than pip, and compiles the bytecode:
 # without it the first import of ExecuTorch's binding takes 19 s.
-$(STAMP): requirements/uv.txt requirements/lock.txt pyproject.toml
+$(STAMP): requirements/uv.txt requirements/lock.txt requirements/timm.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "lightmobile needs Python 3.11, 3.12 or 3.13 (set PYTHON=...)" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements/lock.txt requirements/uv.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements/lock.txt requirements/timm.txt requirements/uv.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -51,6 +52,7 @@ format: setup  ## write what the formatter and linter would
 lock: $(BIN)/uv  ## refresh the committed set of packages and hashes
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --extra dev -c requirements/tested.txt pyproject.toml -o requirements/lock.txt
 	echo uv | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" - -o requirements/uv.txt
+	echo timm | $(BIN)/uv pip compile --quiet --no-deps --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -c requirements/tested.txt - -o requirements/timm.txt
 
 $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
