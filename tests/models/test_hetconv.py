@@ -11,8 +11,12 @@ from torch import nn
 
 from lightmobile.errors import UsageError
 from lightmobile.models import complexity, create_model, fuse, model_info
-from lightmobile.models.hetconv import VGG16, MobileNetV1, ResNet
+from lightmobile.models.backbone import Backbone
+from lightmobile.models.hetconv import hetconv_network
 from lightmobile.models.layers.hetconv import HetConv, KernelSum
+from lightmobile.models.mobilenet_v1 import MobileNetV1
+from lightmobile.models.resnet import ResNet
+from lightmobile.models.vgg import VGG16
 from tests.models.norms import randomize_norms
 
 # VGG-16 for CIFAR-10: MACs, parameters with those that are always zero, and without.
@@ -32,7 +36,7 @@ TINY: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
     "resnet": (ResNet, {"depths": (1, 1), "width": 8}),
     "bottleneck": (ResNet, {"depths": (1, 2), "width": 8, "bottleneck": True}),
     "cifar_se": (ResNet, {"depths": (1, 1), "width": 8, "small": True, "se": True}),
-    "mobilenet": (MobileNetV1, {"width": 8, "layers": ((16, 1), (16, 2))}),
+    "mobilenet": (MobileNetV1, {"stem_width": 8, "depths": (1, 1), "widths": (16, 16)}),
 }
 OPERATORS: dict[str, dict[str, Any]] = {
     "standard": {"p": 1},
@@ -148,7 +152,7 @@ def test_impossible_layers(sizes: tuple[int, int, int], options: dict[str, Any])
 def test_fused_equals_training_form(network: str, operator: str) -> None:
     family, sizes = TINY[network]
     torch.manual_seed(0)
-    model = family(**sizes, **OPERATORS[operator], num_classes=5)
+    model = hetconv_network(family, **sizes, **OPERATORS[operator], num_classes=5)
     training = randomize_norms(model).double().eval()
     deployed = fuse(training)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in deployed.modules())
@@ -181,6 +185,23 @@ def test_mobilenet_of_pairs_is_the_plain_one() -> None:
         model = create_model("hetconv_mobilenet_v1_p32", operator="gwc_pwc", p="pc")
     cost = complexity(model)
     assert (cost.macs, cost.params) == (568_740_352, 4_231_976)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("network", "strides"),
+    [
+        ("vgg_se", (1, 2)),
+        ("resnet", (4, 8)),
+        ("bottleneck", (4, 8)),
+        ("cifar_se", (1, 2)),
+        ("mobilenet", (4,)),
+    ],
+)
+def test_a_backbone_has_an_output_for_each_resolution(network: str, strides: tuple[int]) -> None:
+    family, sizes = TINY[network]
+    features = Backbone(hetconv_network(family, **sizes, p=4)).eval()(torch.randn(1, 3, 32, 64))
+    assert [tuple(x.shape[2:]) for x in features] == [(32 // s, 64 // s) for s in strides]
 
 
 def test_pc_sees_one_input_by_3x3() -> None:
