@@ -20,6 +20,7 @@ from lightmobile.models.key_map import KeyMap
 from lightmobile.models.layers.conv_norm import ConvNorm
 from lightmobile.models.layers.drop_path import DropPath
 from lightmobile.models.layers.fold import fold_norm, fold_scale
+from lightmobile.models.layers.initialization import initialize_truncated
 from lightmobile.models.layers.pconv import PConv, PConvForm, TShapedConv
 from lightmobile.models.registry import register_model
 
@@ -271,7 +272,7 @@ class FasterNet(nn.Module):
             _ACTIVATIONS[act](),
         )
         self.head = nn.Linear(feature_dim, num_classes)
-        self.apply(_initialize)
+        self.apply(initialize_truncated)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of images `x`."""
@@ -294,13 +295,6 @@ def _conv(
 
 def _drop_path_rates(last: float, blocks: int) -> list[float]:
     return [last * index / max(1, blocks - 1) for index in range(blocks)]
-
-
-def _initialize(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 def _fasternet(overrides: dict[str, Any], **variant: Any) -> FasterNet:

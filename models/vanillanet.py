@@ -19,6 +19,7 @@ from lightmobile.models.fusion import fuse
 from lightmobile.models.key_map import KeyMap
 from lightmobile.models.layers.adaptive_max_pool import AdaptiveMaxPool2d
 from lightmobile.models.layers.deep_training import DeepConv
+from lightmobile.models.layers.initialization import initialize_truncated
 from lightmobile.models.layers.series_activation import series_activation
 from lightmobile.models.registry import register_model
 
@@ -139,7 +140,7 @@ class VanillaNet(nn.Module):
         ends = [index - 1 for index, stride in enumerate(strides) if stride != 1]
         self.backbone_layout = Layout(taps=(*ends, len(strides) - 1))
         self.key_maps = {"official": _official_keys(len(strides))}
-        self.apply(_initialize)
+        self.apply(initialize_truncated)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of images `x`."""
@@ -174,13 +175,6 @@ def _official_keys(blocks: int) -> KeyMap:
         for conv in ("conv1", "conv2"):
             prefixes[f"stages.{block}.conv.{conv}."] = f"stages.{block}.{conv}."
     return KeyMap(prefixes)
-
-
-def _initialize(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.trunc_normal_(module.weight, std=0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 Blocks = tuple[tuple[int, ...], tuple[int, ...]]

@@ -24,7 +24,9 @@ class ConvNorm(nn.Module):
     kernel_size
         Of both sides, or height and width. Odd; the padding keeps the centre on the image.
     stride, groups
-        Of the convolution, which has no bias: the norm brings one.
+        Of the convolution.
+    bias
+        Of the convolution, although the norm brings one: some checkpoints have both.
     act
         Makes the activation; none where None.
     eps
@@ -39,6 +41,7 @@ class ConvNorm(nn.Module):
         *,
         stride: int = 1,
         groups: int = 1,
+        bias: bool = False,
         act: Callable[[], nn.Module] | None = None,
         eps: float = 1e-5,
     ) -> None:
@@ -51,7 +54,7 @@ class ConvNorm(nn.Module):
             stride=stride,
             padding=(height // 2, width // 2),
             groups=groups,
-            bias=False,
+            bias=bias,
         )
         self.bn = nn.BatchNorm2d(out_channels, eps=eps)
         self.act = act() if act else nn.Identity()

@@ -1,9 +1,9 @@
-"""Folding what follows a convolution, as long as it is linear, into its weights."""
+"""Folding what stands beside a layer, as long as it is linear, into its weights."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from lightmobile.models.layers.exact import exact_product
 
-__all__ = ["fold_norm", "fold_scale", "merge_parallel", "merge_pointwise"]
+__all__ = ["fold_norm", "fold_norm_before", "fold_scale", "merge_parallel", "merge_pointwise"]
 
 Conv = TypeVar("Conv", bound=nn.Conv2d)
 
@@ -32,12 +32,32 @@ def fold_norm(conv: Conv, norm: nn.Module) -> Conv:
     """
     if isinstance(norm, nn.Identity):
         return copy.deepcopy(conv)
-    if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None:
-        raise TypeError(f"{norm} cannot be folded into a convolution")
-    mean, variance = norm.running_mean.double(), norm.get_buffer("running_var").double()
-    scale = norm.weight.double() / torch.sqrt(variance + norm.eps)
+    mean, scale, shift = _affine(norm)
     before = 0 if conv.bias is None else conv.bias.double()
-    return _with(conv, _scaled(conv, scale), (before - mean) * scale + norm.bias.double())
+    return _with(conv, _scaled(conv, scale), (before - mean) * scale + shift)
+
+
+@torch.no_grad()
+def fold_norm_before(norm: nn.Module, linear: nn.Linear) -> nn.Linear:
+    """Return one linear layer that equals `norm` in evaluation mode followed by `linear`.
+
+    W' = W g / s and b' = b + W (beta - mean g / s), with s = sqrt(var + eps). Every machine makes
+    the same bytes.
+
+    Raises
+    ------
+    TypeError
+        `norm` is neither a batch normalisation with statistics nor an identity.
+    """
+    folded = copy.deepcopy(linear)
+    if isinstance(norm, nn.Identity):
+        return folded
+    mean, scale, shift = _affine(norm)
+    weight = linear.weight.double()
+    offset = _product_of(linear)(weight, (shift - mean * scale)[:, None])[:, 0]
+    folded.weight = nn.Parameter((weight * scale).to(linear.weight.dtype))
+    folded.bias = nn.Parameter((linear.bias.double() + offset).to(linear.weight.dtype))
+    return folded
 
 
 @torch.no_grad()
@@ -59,9 +79,7 @@ def merge_pointwise(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
     """
     inner, outer = first.weight.double().flatten(1), second.weight.double().flatten(1)
     inner = torch.cat((inner, _bias(first)[:, None]), 1)
-    # Only where the result is rounded to fewer digits can two machines come to the same.
-    product = torch.matmul if first.weight.dtype == torch.double else exact_product
-    merged = product(outer, inner)
+    merged = _product_of(first)(outer, inner)
     weight = merged[:, :-1].reshape(-1, *first.weight.shape[1:])
     conv = _with(first, weight, merged[:, -1] + _bias(second))
     conv.out_channels = second.out_channels
@@ -84,6 +102,21 @@ def merge_parallel(convs: Sequence[nn.Conv2d]) -> nn.Conv2d:
     return _with(
         convs[0], reduce(torch.add, map(kernel, convs)), reduce(torch.add, map(_bias, convs))
     )
+
+
+def _affine(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return mean, scale and shift of a norm, ``(x - mean) * scale + shift``, in float64."""
+    if not isinstance(norm, nn.BatchNorm2d) or norm.running_mean is None:
+        raise TypeError(f"{norm} cannot be folded")
+    mean, variance = norm.running_mean.double(), norm.get_buffer("running_var").double()
+    scale = norm.weight.double() / torch.sqrt(variance + norm.eps)
+    return mean, scale, norm.bias.double()
+
+
+def _product_of(layer: nn.Conv2d | nn.Linear) -> Callable[..., torch.Tensor]:
+    """Return the matrix product for weights that `layer` stores."""
+    # Only where the result is rounded to fewer digits can two machines come to the same.
+    return torch.matmul if layer.weight.dtype == torch.double else exact_product
 
 
 def _bias(conv: nn.Conv2d) -> torch.Tensor:
