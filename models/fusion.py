@@ -35,7 +35,8 @@ def fuse(module: nn.Module) -> nn.Module:
 
 
 def _collect(module: nn.Module, forms: dict[int, Any]) -> None:
-    if isinstance(module, Reparameterizable):
+    # A network of other people may have an attribute of that name which is no function.
+    if isinstance(module, Reparameterizable) and callable(module.fused):
         forms[id(module)] = module.fused()
         return
     for child in module.children():

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from lightmobile import plugins
 from lightmobile.errors import UsageError
+from lightmobile.models.bridges import function, timm_bridge
 from lightmobile.models.preprocessing import Preprocessing
 from lightmobile.models.scaling import Scaling
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
 
     from torch import nn
 
@@ -50,6 +52,8 @@ class ModelFacts:
         Figures that the source prints: ``params``, ``macs``, ``top1`` in percent.
     paper, source
         Where the model and those figures come from.
+    pretrained
+        Repository of the Hugging Face hub with weights in ``model.safetensors``, if there is one.
     scalable
         ``NAME@STRATEGY:SCALE`` is a model too: its builder takes ``factors`` (a
         `scaling.Factors`), and its module has ``depths`` and ``widths``, by stage.
@@ -64,6 +68,7 @@ class ModelFacts:
     published: dict[str, float] = field(default_factory=dict)
     paper: str = ""
     source: str = ""
+    pretrained: str = ""
     scalable: bool = False
 
     def at(self, input_size: tuple[int, int] | None) -> ModelFacts:
@@ -82,7 +87,7 @@ class ModelFacts:
             bases = [name for name in list_models() if model_info(name).scalable]
             raise UsageError(f"{self.name} cannot be scaled", fix=f"These can: {', '.join(bases)}")
         facts = self.at(factors.input_size(self.input_size))
-        return replace(facts, name=f"{self.name}@{scaling}", published={})
+        return replace(facts, name=f"{self.name}@{scaling}", published={}, pretrained="")
 
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
@@ -126,8 +131,11 @@ def register_model(
 def list_models(pattern: str = "*") -> list[str]:
     """Return the names that match a shell `pattern`, sorted.
 
-    Scaled models are endless, and listed by their base: ``regnet*@dWr:8``.
+    Scaled models are endless, and listed by their base: ``regnet*@dWr:8``. timm's are listed where
+    `pattern` begins with ``timm:``.
     """
+    if timm_bridge.is_timm(pattern):
+        return timm_bridge.names(pattern)
     plugins.load("lightmobile.models")
     pattern, at, scaling = pattern.partition("@")
     known = _builtin_facts() | _PLUGIN_FACTS
@@ -146,6 +154,9 @@ def model_info(name: str) -> ModelFacts:
         There is no such model, and the message suggests the nearest names; or it cannot be
         scaled like that.
     """
+    if bridge := _bridge(name):
+        facts: ModelFacts = bridge.facts(name)
+        return facts
     base, at, scaling = name.partition("@")
     if at:
         return model_info(base).scaled(scaling)
@@ -203,8 +214,23 @@ def create_model(
     return model
 
 
-def build(name: str, overrides: dict[str, Any]) -> nn.Module:
-    """Build a model on torch's current device."""
+def build(
+    name: str,
+    overrides: dict[str, Any],
+    *,
+    input_size: tuple[int, int] | None = None,
+    seed: int = 0,
+) -> nn.Module:
+    """Build a model on torch's current device.
+
+    One from a bridge is built on the CPU, whatever the device, with weights drawn from `seed`, for
+    images of `input_size`; ours take all sizes.
+    """
+    if bridge := _bridge(name):
+        from lightmobile.models.bridges.foreign import Foreign
+
+        network = bridge.build(name, overrides, seed)
+        return Foreign(network, name, input_size or model_info(name).input_size)
     facts = model_info(name)
     importlib.import_module(facts.module)
     base, at, scaling = name.partition("@")
@@ -220,6 +246,12 @@ def build(name: str, overrides: dict[str, Any]) -> nn.Module:
             why=str(error),
             fix=f"Options and their values: help({facts.module})",
         ) from error
+
+
+def _bridge(name: str) -> ModuleType | None:
+    if timm_bridge.is_timm(name):
+        return timm_bridge
+    return function if function.is_function(name) else None
 
 
 def _backbone(network: nn.Module) -> nn.Module:
@@ -264,5 +296,6 @@ def _facts(name: str, module: str, table: dict[str, Any]) -> ModelFacts:
         published=table["published"],
         paper=table["paper"],
         source=table["source"],
+        pretrained=table.get("pretrained", ""),
         scalable=table.get("scalable", False),
     )

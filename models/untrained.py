@@ -23,6 +23,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from lightmobile.models.bridges.foreign import Foreign
+from lightmobile.models.bridges.redraw import redraw
 from lightmobile.models.photographs import crops
 from lightmobile.models.preprocessing import preprocess
 
@@ -36,10 +38,12 @@ _CROPS = 4
 
 @torch.no_grad()
 def initialize(model: nn.Module, facts: ModelFacts, seed: int = 0) -> None:
-    """Give `model`, built on the meta device, its weights; leave it in evaluation mode.
+    """Give `model` its weights; leave it in evaluation mode.
 
     A *layer* is a module that owns a weight of two or more axes; its output is linear in that
-    weight. Every other module with tensors of its own has ``reset_parameters``, as PyTorch's do.
+    weight. Our networks come on the meta device, where every other module with tensors of its own
+    has ``reset_parameters``, as PyTorch's do. Networks of other people come with tensors, which
+    `redraw` makes the same everywhere.
 
     Parameters
     ----------
@@ -48,26 +52,28 @@ def initialize(model: nn.Module, facts: ModelFacts, seed: int = 0) -> None:
     seed
         Another seed, other weights.
     """
-    run: list[nn.Module] = []
+    foreign = isinstance(model, Foreign)
+    if foreign:
+        redraw(model, seed)
+    run: dict[nn.Module, None] = {}
     hooks = []
     deviations: dict[str, float] = {}
     for name, module in model.named_modules():
         for layer, deviation in getattr(module, "untrained_deviations", {}).items():
             deviations[f"{name}.{layer}".removeprefix(".")] = deviation
         if _is_layer(module):
-            draw = partial(_draw, np.random.PCG64([seed, *name.encode()]))
+            draw = partial(_draw, np.random.PCG64([seed, *name.encode()]), run)
             hooks.append(module.register_forward_pre_hook(draw))
-            scale = partial(_scale, deviations.get(name, 1.0))
+            scale = partial(_scale, deviations.get(name, 1.0), run)
             hooks.append(module.register_forward_hook(scale))
-            hooks.append(module.register_forward_hook(lambda layer, *_: run.append(layer)))
-        elif _owns_tensors(module):
+        elif _owns_tensors(module) and not foreign:
             _reset(module)
     images = preprocess(crops(_CROPS, facts.input_size), facts.preprocessing)
     output = model.eval()(torch.from_numpy(images).double())
     for hook in hooks:
         hook.remove()
     if isinstance(output, torch.Tensor):  # A backbone's features have no bias to centre them.
-        _centre(run[-1], output)
+        _centre([*run][-1], output)
     model.float()
 
 
@@ -93,29 +99,43 @@ def _reset(module: nn.Module) -> None:
     module.reset_parameters()  # type: ignore[operator]
 
 
-def _draw(bits: np.random.PCG64, layer: nn.Module, _inputs: object) -> None:
+def _draw(
+    bits: np.random.PCG64, run: dict[nn.Module, None], layer: nn.Module, _inputs: object
+) -> None:
     """Draw the layer's weights just before its input arrives; so only one is ever in float64."""
-    shape = tuple(layer.get_parameter("weight").shape)
-    uniform = 2 * np.random.Generator(bits).random(shape, np.float32) - 1
+    weight = layer.get_parameter("weight")
+    if layer in run:  # its second input
+        layer.weight = nn.Parameter(weight.double())
+        return
+    uniform = 2 * np.random.Generator(bits).random(tuple(weight.shape), np.float32) - 1
     layer.weight = nn.Parameter(torch.from_numpy(uniform).double())
-    if isinstance(layer.bias, nn.Parameter):
-        layer.bias = nn.Parameter(torch.zeros(layer.bias.shape, dtype=torch.float64))
+    bias = getattr(layer, "bias", None)
+    if isinstance(bias, nn.Parameter):
+        layer.bias = nn.Parameter(torch.zeros(bias.shape, dtype=torch.float64))
 
 
 def _scale(
-    deviation: float, layer: nn.Module, _inputs: object, output: torch.Tensor
+    deviation: float,
+    run: dict[nn.Module, None],
+    layer: nn.Module,
+    _inputs: object,
+    output: torch.Tensor,
 ) -> torch.Tensor:
     """Scale the layer's weights, hence its output, to a standard deviation."""
-    flat = output.flatten()
-    # torch.std takes as long as the convolution; float64 has digits to spare for this formula.
-    variance = flat.dot(flat).item() / flat.numel() - flat.mean().item() ** 2
-    factor = _rounded(deviation * variance**-0.5) if variance > 0 else 1.0
+    factor = 1.0
+    if layer not in run:
+        flat = output.flatten()
+        # torch.std takes as long as the convolution; float64 has digits to spare for this formula.
+        variance = flat.dot(flat).item() / flat.numel() - flat.mean().item() ** 2
+        factor = _rounded(deviation * variance**-0.5) if variance > 0 else 1.0
+    run[layer] = None
     layer.weight = nn.Parameter((layer.get_parameter("weight") * factor).float())
     return output.mul_(factor)
 
 
 def _centre(layer: nn.Module, logits: torch.Tensor) -> None:
-    if isinstance(layer.bias, nn.Parameter):
+    bias = getattr(layer, "bias", None)
+    if isinstance(bias, nn.Parameter) and bias.shape == logits.shape[1:]:
         mean = [_rounded(-logit) for logit in logits.mean(0).tolist()]
         layer.bias = nn.Parameter(torch.tensor(mean))
 
