@@ -7,7 +7,7 @@ timm and https://github.com/facebookresearch/pycls, not in the paper's first 1x1
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -41,6 +41,9 @@ class ResidualBlock(nn.Module):
     se
         Squeeze-and-excitation, reduced by 8, at the end of the branch.
     """
+
+    # Of bottlenecks: a small change to what passes by; see `untrained`.
+    untrained_deviations: ClassVar[dict[str, float]] = {"branch.2.conv": 0.2}
 
     def __init__(
         self, channels: int, width: int, branch: nn.Sequential, *, stride: int, se: bool

@@ -5,20 +5,25 @@ ECCV 2018, arXiv:1807.11164. Channels have torchvision's order, whose checkpoint
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Literal, cast, get_args
 
 import torch
 from torch import nn
 
 from lightmobile.models.backbone import Layout
+from lightmobile.models.fusion import fuse
 from lightmobile.models.key_map import KeyMap
 from lightmobile.models.layers.conv_norm import ConvNorm
 from lightmobile.models.layers.initialization import initialize_residual
 from lightmobile.models.layers.shuffle import interleave
+from lightmobile.models.layers.unshuffled import UnshuffledStage, reorder_inputs
 from lightmobile.models.registry import register_model
 
-__all__ = ["ShuffleNetV2"]
+__all__ = ["ShuffleForm", "ShuffleNetV2"]
+
+ShuffleForm = Literal["folded", "interleaved"]
 
 
 class ShuffleUnit(nn.Module):
@@ -30,19 +35,22 @@ class ShuffleUnit(nn.Module):
         Of the input and of the output, [N, C, H, W].
     """
 
+    # Little beside what passes by; see `untrained`.
+    untrained_deviations: ClassVar[dict[str, float]] = {"branch.2.conv": 0.1}
+
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.half = channels // 2
+        self.passing = half = channels // 2
         self.branch = nn.Sequential(
-            ConvNorm(self.half, self.half, act=nn.ReLU),
-            ConvNorm(self.half, self.half, 3, groups=self.half),
-            ConvNorm(self.half, self.half, act=nn.ReLU),
+            ConvNorm(half, half, act=nn.ReLU),
+            ConvNorm(half, half, 3, groups=half),
+            ConvNorm(half, half, act=nn.ReLU),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the features of `x`; the shape stays."""
         # Two slices: torch.chunk would cut XNNPACK's graph at every unit.
-        return interleave(x[:, : self.half], self.branch(x[:, self.half :]))
+        return interleave(x[:, : self.passing], self.branch(x[:, self.passing :]))
 
 
 class DownUnit(nn.Module):
@@ -83,6 +91,10 @@ class ShuffleNetV2(nn.Module):
         Channels before the first and after the last stage.
     num_classes
         Length of the logits.
+    form
+        What becomes of the shuffles in the deployed form. ``interleaved``: they stay. ``folded``:
+        into the order of weights, see `UnshuffledStage`; a backbone keeps them all the same, for
+        its outputs' order is for others to read.
     """
 
     def __init__(
@@ -93,11 +105,15 @@ class ShuffleNetV2(nn.Module):
         stem_width: int = 24,
         head_width: int = 1024,
         num_classes: int = 1000,
+        form: ShuffleForm = "folded",
     ) -> None:
         super().__init__()
+        if form not in get_args(ShuffleForm):
+            raise ValueError(f"form is folded or interleaved, not {form!r}")
         if any(width % 2 for width in widths):
             raise ValueError(f"the channels {tuple(widths)} cannot all be halved")
         self.depths = tuple(depths)
+        self.form = form
         self.stem = ConvNorm(3, stem_width, 3, stride=2, act=nn.ReLU)
         self.stages = nn.Sequential(nn.MaxPool2d(3, stride=2, padding=1))
         channels = stem_width
@@ -130,6 +146,30 @@ class ShuffleNetV2(nn.Module):
         """Return the logits of images `x`."""
         return self.fc(self.pool(self.head(self.stages(self.stem(x)))).flatten(1))
 
+    def fused(self) -> nn.Sequential:
+        """Return the deployed form; its parts keep their names."""
+        parts = OrderedDict((name, fuse(part)) for name, part in self.named_children())
+        if self.form == "folded":
+            parts["stages"] = _unshuffled(
+                parts["stages"], parts["head"], range(self.stem.conv.out_channels)
+            )
+        parts["pool"] = nn.Sequential(parts["pool"], nn.Flatten())
+        return nn.Sequential(parts)
+
+
+def _unshuffled(stages: nn.Module, head: nn.Module, order: Sequence[int]) -> nn.Sequential:
+    """Return the deployed stages without shuffles, and put the weights of the head in order."""
+    pool, *shuffled = cast("Iterable[nn.Sequential]", stages)
+    unshuffled = nn.Sequential(pool)
+    for units in shuffled:
+        names = ("0.shortcut", *(f"{unit}.branch" for unit in range(len(units))))
+        branches = [units.get_submodule(name) for name in names]
+        stage = UnshuffledStage(branches, order)
+        unshuffled.append(stage)
+        order = stage.order
+    reorder_inputs(head, order)
+    return unshuffled
+
 
 _TORCHVISION_UNIT = {
     "shortcut.0.conv.": "branch1.0.",
@@ -148,10 +188,12 @@ _TORCHVISION_UNIT = {
 @register_model
 def shufflenet_v2_x1_5(**overrides: Any) -> ShuffleNetV2:
     """ShuffleNetV2 x1.5: 3.5 M parameters, 0.30 GMACs."""
-    return ShuffleNetV2(**({"widths": (176, 352, 704)} | overrides))
+    variant: dict[str, Any] = {"widths": (176, 352, 704)}
+    return ShuffleNetV2(**(variant | overrides))
 
 
 @register_model
 def shufflenet_v2_x2(**overrides: Any) -> ShuffleNetV2:
     """ShuffleNetV2 x2: 7.4 M parameters, 0.58 GMACs."""
-    return ShuffleNetV2(**({"widths": (244, 488, 976), "head_width": 2048} | overrides))
+    variant: dict[str, Any] = {"widths": (244, 488, 976), "head_width": 2048}
+    return ShuffleNetV2(**(variant | overrides))

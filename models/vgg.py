@@ -57,7 +57,8 @@ class VGG16(nn.Module):
     ) -> None:
         super().__init__()
         channels = widths[0][0]
-        self.stem = _biased(ConvNorm(3, channels, 3, act=nn.ReLU))
+        # The norms make these biases superfluous, but the source has them.
+        self.stem = ConvNorm(3, channels, 3, bias=True, act=nn.ReLU)
         self.stages = nn.Sequential()
         for index, stage_widths in enumerate(widths):
             stage = nn.Sequential(nn.MaxPool2d(2)) if index else nn.Sequential()
@@ -70,16 +71,10 @@ class VGG16(nn.Module):
         self.backbone_layout = Layout(taps=tuple(range(len(self.stages))))
         # Global pooling does nothing at 32x32, and lets other sizes in.
         self.pool = nn.Sequential(nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1))
-        self.hidden = _biased(ConvNorm(channels, channels, act=nn.ReLU))
+        self.hidden = ConvNorm(channels, channels, bias=True, act=nn.ReLU)
         self.head = nn.Linear(channels, num_classes)
         self.apply(initialize_residual)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits of images `x`."""
         return self.head(self.hidden(self.pool(self.stages(self.stem(x)))).flatten(1))
-
-
-def _biased(layer: ConvNorm) -> ConvNorm:
-    """Give `layer`'s convolution a bias of zeros: superfluous, and in the source."""
-    layer.conv.bias = nn.Parameter(torch.zeros(layer.conv.out_channels))
-    return layer

@@ -13,6 +13,9 @@ from lightmobile.models.layers.fold import fold_norm
 
 __all__ = ["ConvNorm"]
 
+# Far from zero SiLU is as linear as ReLU, and far from six ReLU6 is; see `untrained`.
+_UNTRAINED_DEVIATIONS: dict[type[nn.Module], float] = {nn.SiLU: 3.0, nn.ReLU6: 0.5}
+
 
 class ConvNorm(nn.Module):
     """``act(bn(conv(x)))``.
@@ -58,8 +61,8 @@ class ConvNorm(nn.Module):
         )
         self.bn = nn.BatchNorm2d(out_channels, eps=eps)
         self.act = act() if act else nn.Identity()
-        # Far from zero SiLU is as linear as ReLU; see `untrained`.
-        self.untrained_deviations = {"conv": 3.0} if act is nn.SiLU else {}
+        deviation = _UNTRAINED_DEVIATIONS.get(type(self.act))
+        self.untrained_deviations = {"conv": deviation} if deviation else {}
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return [N, out, H', W'] of `x`, [N, in, H, W]."""

@@ -1,0 +1,112 @@
+"""ShuffleNetV2: the published counts, torchvision's layout, and the shuffles folded away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lightmobile.errors import UsageError
+from lightmobile.models import complexity, create_model, fuse, model_info
+from lightmobile.models.layers.shuffle import interleave, shuffle
+from lightmobile.models.layers.unshuffled import UnshuffledStage
+from tests.models.norms import randomize_norms
+
+# Deep enough that channels pass several units, with halves that are odd.
+TINY: dict[str, Any] = {"depths": (1, 6, 2), "widths": (8, 22, 12), "stem_width": 8}
+
+
+def tiny(name: str = "shufflenet_v2_x1_5", **overrides: Any) -> nn.Module:
+    torch.manual_seed(0)
+    options = TINY | {"head_width": 16, "num_classes": 5} | overrides
+    return randomize_norms(create_model(name, **options)).eval()
+
+
+@pytest.mark.parametrize("name", ["shufflenet_v2_x1_5", "shufflenet_v2_x2"])
+def test_counts_are_the_published_ones(name: str) -> None:
+    published, cost = model_info(name).published, complexity(name)
+    assert cost.params == published["params"]
+    assert cost.macs == pytest.approx(published["macs"], abs=0.5e6)
+
+
+def test_folding_the_shuffles_costs_nothing() -> None:
+    forms = [complexity(tiny(form=form), (64, 64)) for form in ("folded", "interleaved")]
+    deployed = [complexity(fuse(tiny(form=form)), (64, 64)) for form in ("folded", "interleaved")]
+    assert len({cost.macs for cost in forms + deployed}) == 1
+    assert deployed[0].params == deployed[1].params
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("form", ["folded", "interleaved"])
+@pytest.mark.parametrize("depths", [(1, 6, 2), (1, 1, 1), (3, 2, 9)])
+def test_fused_equals_training_form(form: str, depths: tuple[int, ...]) -> None:
+    model = tiny(form=form, depths=depths).double()
+    deployed = fuse(model)
+    layers = list(deployed.modules())
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in layers)
+    assert any(isinstance(layer, UnshuffledStage) for layer in layers) == (form == "folded")
+    images = torch.randn(2, 3, 64, 96).double()
+    torch.testing.assert_close(deployed(images), model(images), rtol=1e-12, atol=1e-12)
+
+
+@torch.no_grad()
+def test_folded_units_copy_each_channel_once() -> None:
+    stage = fuse(tiny(depths=(9, 1, 1), widths=(32, 8, 8))).stages[1]
+    assert isinstance(stage, UnshuffledStage)
+    made = [(branch, i) for branch in range(10) for i in range(16)]
+    read = [(branch, i) for pieces in stage.reads for branch, a, b in pieces for i in range(a, b)]
+    assert sorted(read) == made
+
+
+@torch.no_grad()
+def test_a_backbone_keeps_the_order_of_channels() -> None:
+    model = tiny()
+    torch.manual_seed(0)
+    backbone = create_model("shufflenet_v2_x1_5", features_only=True, **TINY)
+    backbone.load_state_dict(model.state_dict(), strict=False)
+    backbone.double().eval()
+    images = torch.randn(1, 3, 64, 96).double()
+    features, deployed = backbone(images), fuse(backbone)(images)
+    assert [tuple(x.shape[1:]) for x in features] == [
+        (8, 16, 24),
+        (8, 8, 12),
+        (22, 4, 6),
+        (12, 2, 3),
+    ]
+    for expected, actual in zip(features, deployed, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_interleaving_is_the_shuffle_of_two_groups() -> None:
+    a, b = torch.randn(2, 2, 7, 3, 5)
+    expected = F.channel_shuffle(torch.cat((a, b), 1), 2)
+    assert torch.equal(interleave(a, b), expected)
+    assert torch.equal(shuffle(torch.cat((a, b), 1), 1, 7), expected)
+
+
+def test_torchvision_names_map_to_ours_and_back() -> None:
+    with torch.device("meta"):
+        model = create_model("shufflenet_v2_x1_5")
+    state = model.state_dict()
+    theirs = model.key_maps["torchvision"].to_theirs(state)
+    assert {
+        "conv1.0.weight",
+        "conv1.1.running_var",
+        "stage2.0.branch1.0.weight",
+        "stage2.0.branch1.3.bias",
+        "stage3.7.branch2.3.weight",
+        "stage4.3.branch2.6.weight",
+        "conv5.1.bias",
+        "fc.weight",
+    } <= set(theirs)
+    assert not any(key.startswith(("stages.", "stem.", "head.")) for key in theirs)
+    assert model.key_maps["torchvision"].to_ours(theirs).keys() == state.keys()
+
+
+@pytest.mark.parametrize("options", [{"widths": (8, 15, 8)}, {"form": "transposed"}])
+def test_impossible_options_are_usage_errors(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="shufflenet_v2_x2 cannot be built"):
+        create_model("shufflenet_v2_x2", **options)
