@@ -16,6 +16,7 @@ from lightmobile.models.backbone import Layout
 from lightmobile.models.fusion import fuse
 from lightmobile.models.key_map import KeyMap
 from lightmobile.models.layers.conv_norm import ConvNorm
+from lightmobile.models.layers.form import with_form
 from lightmobile.models.layers.initialization import initialize_residual
 from lightmobile.models.layers.shuffle import interleave
 from lightmobile.models.layers.unshuffled import UnshuffledStage, reorder_inputs
@@ -154,7 +155,7 @@ class ShuffleNetV2(nn.Module):
                 parts["stages"], parts["head"], range(self.stem.conv.out_channels)
             )
         parts["pool"] = nn.Sequential(parts["pool"], nn.Flatten())
-        return nn.Sequential(parts)
+        return with_form(nn.Sequential(parts), "shuffle", self.form)
 
 
 def _unshuffled(stages: nn.Module, head: nn.Module, order: Sequence[int]) -> nn.Sequential:

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lightmobile.models.layers.fold import fold_norm
+from lightmobile.models.layers.form import with_form
 from lightmobile.models.layers.shuffle import shuffle
 
 __all__ = ["Arrangement", "HetConv", "HetConvForm", "HetConvNorm"]
@@ -80,12 +81,12 @@ class HetConv(nn.Module):
         gwc, pwc = fold_norm(self.gwc, norm), fold_norm(self.pwc.plain(), norm)
         gwc.bias = None  # A sum needs its bias once.
         if self.form == "grouped":
-            return KernelSum(gwc.plain(), pwc)
+            return with_form(KernelSum(gwc.plain(), pwc), "hetconv", self.form)
         seen = self.pwc.seen()[..., None, None].expand(gwc.weight.shape)
         weight = F.pad(pwc.weight, (1, 1, 1, 1)).scatter(1, seen, gwc.weight)
         pwc.kernel_size, pwc.padding = (3, 3), (1, 1)
         pwc.weight = nn.Parameter(weight.detach())
-        return pwc
+        return with_form(pwc, "hetconv", self.form)
 
 
 class HetConvNorm(nn.Module):

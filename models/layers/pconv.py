@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lightmobile.models.layers.fold import fold_norm, merge_pointwise
+from lightmobile.models.layers.form import with_form
 
 __all__ = ["PConv", "PConvForm", "TShapedConv"]
 
@@ -42,6 +43,7 @@ class PConv(nn.Module):
         self.channels = channels
         self.touched = channels // n_div
         self.form = form
+        with_form(self, "pconv", form)
         self.partial_conv3 = nn.Conv2d(self.touched, self.touched, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(self.touched) if norm else nn.Identity()
 
@@ -82,6 +84,7 @@ class TShapedConv(nn.Module):
         self.conv3 = merge_pointwise(pconv.partial_conv3, _sliced(pointwise, slice(self.touched)))
         self.conv1 = _sliced(pointwise, slice(self.touched, None))
         self.conv1.bias = None  # A sum needs its bias once.
+        with_form(self, "pconv", "t_shaped")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return [N, K, H, W] of `x`, [N, C, H, W]."""

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lightmobile.models.layers.conv_norm import ConvNorm
+from lightmobile.models.layers.form import with_form
 from lightmobile.models.layers.parallel import ParallelConvs
 from lightmobile.models.layers.sf_conv import Factor, SFConv, sf_factors
 from lightmobile.models.layers.shuffle import shuffle
@@ -63,7 +64,7 @@ class RefCO(nn.Module):
     def fused(self) -> nn.Module:
         """Return the one convolution, with biases, in its form."""
         sf = SFConv(self.first.fused(), self.second.fused())
-        return sf if self.form == "factors" else sf.dense()
+        return with_form(sf if self.form == "factors" else sf.dense(), "ref_co", self.form)
 
 
 def _parallel(factor: Factor, count: int) -> ParallelConvs:
