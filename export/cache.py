@@ -19,12 +19,23 @@ from lightmobile.errors import UsageError
 from lightmobile.export.artifact import sha256_of, size_of
 from lightmobile.export.manifest import manifest_path, read_manifest
 from lightmobile.export.spec import target_info
+from lightmobile.models.bridges.timm_bridge import is_timm
 
 if TYPE_CHECKING:
     from lightmobile.export.spec import ExportSpec
     from lightmobile.models.registry import ModelFacts
 
-__all__ = ["Entry", "cache_dir", "clear", "entries", "find", "key_of", "store", "versions_of"]
+__all__ = [
+    "Entry",
+    "cache_dir",
+    "clear",
+    "entries",
+    "find",
+    "key_of",
+    "model_packages",
+    "store",
+    "versions_of",
+]
 
 # Untrained weights are computed by numpy on scikit-learn's photographs.
 _WEIGHT_MAKERS = ("numpy", "scikit-learn")
@@ -80,7 +91,9 @@ def key_of(
         "overrides": dict(overrides),
         "spec": spec.to_dict(),
         "weights": dict(weights),
-        "versions": versions_of(*target_info(spec.target).packages, *_WEIGHT_MAKERS),
+        "versions": versions_of(
+            *target_info(spec.target).packages, *_WEIGHT_MAKERS, *model_packages(facts.name)
+        ),
         "sources": _sources_sha256(facts.module),
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
@@ -142,6 +155,11 @@ def clear() -> int:
     except OSError as error:
         raise UsageError(f"{home} cannot be emptied", why=error.strerror or str(error)) from None
     return count
+
+
+def model_packages(model: str) -> tuple[str, ...]:
+    """Return the distributions beside lightmobile and torch that a model's code is from."""
+    return ("timm",) if is_timm(model) else ()
 
 
 def versions_of(*packages: str) -> dict[str, str]:

@@ -25,6 +25,8 @@ class Job:
         The fields of the manifest's `Preprocessing`.
     output_dir
         Where the artifact will lie in the end; errors name it.
+    search_path
+        Where the modules of a user's model are, see `lightmobile.models.bridges.function`.
     """
 
     model: str
@@ -34,6 +36,7 @@ class Job:
     input_size: tuple[int, int]
     preprocessing: dict[str, Any]
     output_dir: str
+    search_path: list[str]
 
     def to_json(self) -> str:
         """Return one line."""

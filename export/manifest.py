@@ -37,9 +37,13 @@ class Preprocessing(_Part):
 
 
 class WeightSource(_Part):
-    """Where the weights came from; `untrained` weights are made anew from their seed."""
+    """Where the weights came from.
 
-    source: Literal["untrained", "checkpoint"]
+    ``untrained`` ones are made anew from their seed; ``module``: a user's function brought them,
+    called with torch's random numbers at that seed.
+    """
+
+    source: Literal["untrained", "checkpoint", "module"]
     seed: int | None = None
     checkpoint: str | None = None
     checkpoint_sha256: str | None = None

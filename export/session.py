@@ -30,6 +30,8 @@ from lightmobile.export.job import Job
 from lightmobile.export.manifest import manifest_path, read_manifest
 from lightmobile.export.spec import ExportSpec, target_info
 from lightmobile.export.targets import BUILT_IN
+from lightmobile.models.bridges.function import is_function, search_path
+from lightmobile.models.hub import Download, download
 from lightmobile.models.registry import model_info
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ def export(
     backend: str | None = None,
     precision: str | None = None,
     checkpoint: str | Path | None = None,
+    pretrained: bool = False,
+    untrained: bool = False,
     input_size: tuple[int, int] | None = None,
     batch: int = 1,
     layout: Layout | None = None,
@@ -63,14 +67,20 @@ def export(
     Parameters
     ----------
     model
-        One of `lightmobile.models.list_models`.
+        One of `lightmobile.models.list_models`, ``timm:NAME``, or a function of your own that
+        returns a module, as ``package.module:function``.
     targets
         ``executorch``, ``coreml``, ``tflite``, those of plug-ins, or ``"all"`` built-in ones.
     backend, precision, layout
         The default of each target where None; every target asked for must be able to do it.
     checkpoint
         File with trained weights. Without it the weights are made from `seed`, scaled so that
-        the model's answers vary enough to be compared, and the manifests say ``untrained``.
+        the model's answers vary enough to be compared, and the manifests say ``untrained``; but
+        a function of your own brings its weights.
+    pretrained
+        Use the weights that the model's authors, or timm's, published on the Hugging Face hub.
+    untrained
+        Make weights from `seed` for a function of your own too.
     input_size
         Height and width in pixels; the model's own where None.
     batch
@@ -95,7 +105,8 @@ def export(
     Raises
     ------
     UsageError
-        Unknown words, a checkpoint that does not fit, a folder that cannot be written.
+        Unknown words, weights that do not fit or cannot be fetched, a folder that cannot be
+        written.
     VerificationError
         An artifact does not compute what PyTorch computes; it is not kept.
     InternalError
@@ -118,9 +129,14 @@ def export(
         batch=batch,
     )
     options = dict(overrides or {})
-    weights = _Weights.of(checkpoint, seed)
-    # Taken before anything is made: sources edited meanwhile made no part of it.
-    keys = {spec.target: cache.key_of(facts, options, spec, weights.identity) for spec in specs}
+    weights = _Weights.of(facts, checkpoint, pretrained=pretrained, untrained=untrained, seed=seed)
+    # Taken before anything is made: sources edited meanwhile made no part of it. Nobody knows all
+    # the sources that a user's function is made of.
+    keys = {
+        spec.target: cache.key_of(facts, options, spec, weights.identity)
+        for spec in specs
+        if not is_function(model)
+    }
     report = progress or _unheard
     folder = Path(output_dir)
     with _stage(folder) as stage:
@@ -135,27 +151,46 @@ def export(
 class _Weights:
     """Where the weights come from; `identity` goes into the key of the cache."""
 
-    checkpoint: Path | None
+    checkpoint: Download | None
+    untrained: bool
     seed: int
     identity: dict[str, Any]
 
     @classmethod
-    def of(cls, checkpoint: str | Path | None, seed: int) -> _Weights:
+    def of(
+        cls,
+        facts: ModelFacts,
+        checkpoint: str | Path | None,
+        *,
+        pretrained: bool,
+        untrained: bool,
+        seed: int,
+    ) -> _Weights:
         if seed < 0:
             raise UsageError(f"A seed of {seed} is none", fix="Give 0 or more")
-        if checkpoint is None:
-            return cls(None, seed, {"seed": seed})
-        path = Path(checkpoint)
-        if not path.is_file():
-            raise UsageError(f"There is no checkpoint {path}", fix="Give a file of weights")
-        return cls(path, seed, {"checkpoint": path.name, "sha256": sha256_of(path)})
+        if (checkpoint is not None) + pretrained + untrained > 1:
+            raise UsageError(
+                "The weights can come from one place only",
+                fix="Give one of --checkpoint, --pretrained and --untrained",
+            )
+        if pretrained:
+            found = download(facts)
+        elif checkpoint is not None:
+            path = Path(checkpoint)
+            if not path.is_file():
+                raise UsageError(f"There is no checkpoint {path}", fix="Give a file of weights")
+            found = Download(path, path.name)
+        else:
+            return cls(None, untrained, seed, {"seed": seed})
+        identity = {"checkpoint": found.name, "sha256": sha256_of(found.path)}
+        return cls(found, untrained, seed, identity)
 
 
 @dataclass
 class _Session:
     """One call of `export`: what it was asked, and the artifacts that are in place so far.
 
-    `keys` and `artifacts` are by target.
+    `keys` and `artifacts` are by target; without a key the cache is left alone.
     """
 
     facts: ModelFacts
@@ -170,7 +205,8 @@ class _Session:
 
     def take_cached(self, spec: ExportSpec) -> bool:
         """Put the artifact of `spec` in place if the cache has it."""
-        hit = cache.find(self.keys[spec.target], self._name(spec))
+        key = self.keys.get(spec.target)
+        hit = cache.find(key, self._name(spec)) if key else None
         if hit is None:
             return False
         copies = self.stage / "cached" / spec.target
@@ -193,7 +229,8 @@ class _Session:
                     failures.append(failure)
                 else:
                     artifact = worker.folder / worker.job.name
-                    cache.store(self.keys[worker.job.spec.target], artifact)
+                    if key := self.keys.get(worker.job.spec.target):
+                        cache.store(key, artifact)
                     self._put(artifact, cached=False)
         if failures:
             raise failures[0]
@@ -210,6 +247,7 @@ class _Session:
             prepared = prepare(
                 self.facts.name,
                 checkpoint=self.weights.checkpoint,
+                untrained=self.weights.untrained,
                 seed=self.weights.seed,
                 input_size=spec.input_size,
                 overrides=self.overrides,
@@ -254,6 +292,7 @@ class _Session:
             input_size=self.facts.input_size,
             preprocessing=asdict(self.facts.preprocessing),
             output_dir=str(self.folder.resolve()),
+            search_path=search_path(self.facts.name),
         )
 
     def _name(self, spec: ExportSpec) -> str:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from lightmobile.errors import InternalError, LightmobileError
 from lightmobile.export.artifact import disk_error, full_disk, out_of_memory, sha256_of, size_of
-from lightmobile.export.cache import versions_of
+from lightmobile.export.cache import model_packages, versions_of
 from lightmobile.export.job import Job
 from lightmobile.export.manifest import Manifest, Preprocessing, WeightSource, manifest_path
 from lightmobile.export.spec import target_info
@@ -71,19 +71,28 @@ def _make(job: Job, messages: queue.SimpleQueue[str], phase: Callable[[str], Non
 
     import torch
 
+    from lightmobile.models.bridges.function import also_search
     from lightmobile.models.prepared import load_deployed
 
     # The targets share the processor; more threads would only get in each other's way.
     torch.set_num_threads(1)
     phase("waiting")
     prepared = json.loads(messages.get())
-    module = load_deployed(job.model, job.overrides, Path(prepared["weights"]))
+    also_search(job.search_path)
+    source = WeightSource(**prepared["source"])
+    module = load_deployed(
+        job.model,
+        job.overrides,
+        Path(prepared["weights"]),
+        input_size=job.input_size,
+        seed=source.seed or 0,
+    )
     phase("lowering")
     artifact = Path(job.name)
     example = torch.zeros(job.spec.batch, 3, *job.input_size)
     lowered = target.lower(module, job.spec, artifact, example)
     _release_memory()
-    manifest = _manifest(job, lowered, WeightSource(**prepared["source"]), artifact)
+    manifest = _manifest(job, lowered, source, artifact)
     reference = Path(json.loads(messages.get())["reference"])
     phase("verifying")
     parity = _verify(artifact, manifest, module, reference)
@@ -119,7 +128,7 @@ def _manifest(job: Job, lowered: Lowered, weights: WeightSource, artifact: Path)
         file=artifact.name,
         file_sha256=sha256_of(artifact),
         file_bytes=size_of(artifact),
-        versions=versions_of(*info.packages),
+        versions=versions_of(*info.packages, *model_packages(job.model)),
         why_precision=_why(job, info.precisions[0], info.why_default),
         lowering=lowered.lowering,
         placement=lowered.placement,

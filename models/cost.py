@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -114,13 +115,17 @@ def complexity(
     if isinstance(model_or_name, str):
         input_size = input_size or model_info(model_or_name).input_size
         with torch.device("meta"):
-            model = build(model_or_name, {})
+            model = build(model_or_name, {}, input_size=input_size)
     else:
         model = _on_meta(model_or_name)
     model = fuse(model) if fused else model.eval()
     counter = _Counter(model)
-    with torch.no_grad(), counter:
-        model(torch.empty(1, 3, *(input_size or (224, 224)), device="meta"))
+    # A network through a bridge is on the CPU: code that is not ours need not bear the other.
+    device = next((parameter.device for parameter in model.parameters()), None)
+    image = torch.zeros(1, 3, *(input_size or (224, 224)), device=device)
+    # Attention as the matrix products that it is, not as one operator of some processor.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+        model(image)
     return Complexity(tuple(counter.rows))
 
 

@@ -176,6 +176,7 @@ def create_model(
     name: str,
     checkpoint: str | Path | None = None,
     *,
+    pretrained: bool = False,
     scale: float | None = None,
     strategy: str = "dWr",
     **overrides: Any,
@@ -185,9 +186,11 @@ def create_model(
     Parameters
     ----------
     name
-        One of `list_models`.
+        One of `list_models`, ``timm:NAME`` or ``package.module:function``.
     checkpoint
         File with its weights; its paper's initialisation where None.
+    pretrained
+        Use the published weights of the Hugging Face hub.
     scale, strategy
         Another way to write ``NAME@STRATEGY:SCALE``.
     overrides
@@ -202,6 +205,12 @@ def create_model(
     """
     if scale is not None:
         name = f"{name}@{strategy}:{scale}"
+    if pretrained:
+        from lightmobile.models.hub import download
+
+        if checkpoint is not None:
+            raise UsageError("A checkpoint and pretrained weights", fix="Give one of the two")
+        checkpoint = download(model_info(name)).path
     if checkpoint is None:
         return build(name, overrides)
     import torch

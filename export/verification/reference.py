@@ -182,7 +182,7 @@ def _require_information(name: str, reference: Reference) -> None:
             f"{name} answers nearly the same for every photograph",
             why=f"{least:.2g} of its output varies; below {LEAST_VARIATION:g} a comparison "
             "proves nothing",
-            fix="Give a trained checkpoint, or none: untrained weights are made to vary",
+            fix="Give a trained checkpoint, or --untrained: such weights are made to vary",
         )
     if not reference.training_rel_l2 <= BARS["fp32"].rel_l2:
         raise VerificationError(

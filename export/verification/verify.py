@@ -10,6 +10,7 @@ from lightmobile.errors import UsageError, VerificationError
 from lightmobile.export.manifest import Manifest, Parity
 from lightmobile.export.verification.sandbox import run_limited
 from lightmobile.export.verification.trust import believable_manifest, hash_matches, limits_for
+from lightmobile.models.bridges.function import also_search, is_function, search_path
 
 __all__ = ["Verification", "verify"]
 
@@ -43,7 +44,11 @@ class Verification:
 
 
 def verify(
-    artifact: str | Path, *, checkpoint: str | Path | None = None, ignore_hash: bool = False
+    artifact: str | Path,
+    *,
+    checkpoint: str | Path | None = None,
+    model: str | None = None,
+    ignore_hash: bool = False,
 ) -> Verification:
     """Prove that `artifact` computes what its PyTorch model computes.
 
@@ -56,6 +61,9 @@ def verify(
         A file or folder that `export` wrote, its manifest beside it.
     checkpoint
         The weights it was exported from, where it was exported from any.
+    model
+        Its ``package.module:function``, where it was exported from one. Code is run because you
+        name it, never because a manifest does.
     ignore_hash
         Judge by the numbers alone.
 
@@ -68,12 +76,14 @@ def verify(
     """
     path = Path(artifact).absolute()
     manifest = believable_manifest(path)
+    _require_consent(manifest, model)
     _require_checkpoint(manifest, checkpoint)
     hash_ok = hash_matches(path, manifest, required=not ignore_hash)
     job = {
         "artifact": str(path),
         "manifest": manifest.model_dump(mode="json", by_alias=True),
         "checkpoint": str(Path(checkpoint).absolute()) if checkpoint else None,
+        "search_path": search_path(manifest.model),
     }
     limits = limits_for(path, manifest)
     parity = run_limited(f"{__name__}:prove", job, limits, path.name)
@@ -86,11 +96,13 @@ def prove(job: dict[str, Any]) -> dict[str, Any]:
     from lightmobile.export.verification.reference import make_reference
     from lightmobile.models.prepared import prepare
 
+    also_search(job["search_path"])
     manifest = Manifest.model_validate(job["manifest"])
     try:
         prepared = prepare(
             manifest.model,
             checkpoint=job["checkpoint"],
+            untrained=manifest.weights.source == "untrained",
             seed=manifest.weights.seed or 0,
             input_size=manifest.input_size,
             overrides=manifest.overrides,
@@ -110,6 +122,21 @@ def prove(job: dict[str, Any]) -> dict[str, Any]:
     return check(Path(job["artifact"]), manifest, reference, weights).model_dump()
 
 
+def _require_consent(manifest: Manifest, model: str | None) -> None:
+    """Let a manifest name code to run only if the user has named the same."""
+    if model is not None and model != manifest.model:
+        raise UsageError(
+            f"{manifest.file} was exported from another model",
+            why=f"Its manifest says {manifest.model!r}",
+        )
+    if model is None and is_function(manifest.model):
+        raise UsageError(
+            f"{manifest.file} was exported from somebody's own code",
+            why="Verifying it runs that code, and a manifest's word is not enough for that",
+            fix=f"If you trust it, name it: --model {manifest.model}",
+        )
+
+
 def _require_checkpoint(manifest: Manifest, checkpoint: str | Path | None) -> None:
     if manifest.weights.source == "checkpoint" and checkpoint is None:
         raise UsageError(
@@ -117,10 +144,8 @@ def _require_checkpoint(manifest: Manifest, checkpoint: str | Path | None) -> No
             why="Without it there is nothing to compare with",
             fix=f"Give it with --checkpoint: it was called {manifest.weights.checkpoint!r}",
         )
-    if manifest.weights.source == "untrained" and checkpoint is not None:
-        raise UsageError(
-            f"{manifest.file} was exported untrained, from a seed", fix="Leave --checkpoint out"
-        )
+    if manifest.weights.source != "checkpoint" and checkpoint is not None:
+        raise UsageError(f"{manifest.file} was exported from none", fix="Leave --checkpoint out")
 
 
 def _other_weights(manifest: Manifest) -> VerificationError | UsageError:
@@ -129,6 +154,12 @@ def _other_weights(manifest: Manifest) -> VerificationError | UsageError:
             f"{manifest.file} was not exported from this checkpoint",
             why="The weights' SHA-256 in the manifest is another",
             fix=f"Give the one that was called {manifest.weights.checkpoint!r}",
+        )
+    if manifest.weights.source == "module":
+        return VerificationError(
+            f"{manifest.model} does not bring the weights that {manifest.file} was exported with",
+            why="The weights' SHA-256 in the manifest is another: the code or its data was changed",
+            fix="Export the model again",
         )
     return VerificationError(
         f"The untrained weights of {manifest.file} cannot be made again",

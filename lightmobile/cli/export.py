@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Trained weights (.pth, .pt, .safetensors). Without it: seeded, marked `untrained`.",
 )
+@click.option("--pretrained", is_flag=True, help="Published weights, from the Hugging Face hub.")
+@click.option(
+    "--untrained", is_flag=True, help="Seeded weights also for a package.module:function."
+)
 @click.option("--seed", default=0, show_default=True, help="Of untrained weights.")
 @click.option("--input-size", nargs=2, type=int, metavar="H W", help="Default: the model's own.")
 @click.option("--features-only", is_flag=True, help="The stages' outputs, without the head.")
@@ -66,6 +70,8 @@ def export(
     backend: str | None,
     precision: str | None,
     checkpoint: Path | None,
+    pretrained: bool,
+    untrained: bool,
     seed: int,
     input_size: tuple[int, int] | None,
     features_only: bool,
@@ -77,7 +83,10 @@ def export(
     log: Path | None,
     json_: bool,
 ) -> None:
-    """Export MODEL, verify each file against PyTorch, and write a manifest beside it."""
+    """Export MODEL, verify each file against PyTorch, and write a manifest beside it.
+
+    MODEL is a name of `lightmobile models`, timm:NAME, or package.module:function of your own.
+    """
     from lightmobile.export import export as export_model
 
     with progress() as report:
@@ -87,6 +96,8 @@ def export(
             backend=backend,
             precision=precision,
             checkpoint=checkpoint,
+            pretrained=pretrained,
+            untrained=untrained,
             seed=seed,
             input_size=input_size,
             overrides={"features_only": True} if features_only else {},

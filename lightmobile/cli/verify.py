@@ -16,9 +16,15 @@ from lightmobile.cli.output import Column, as_json, figure, percent, print_json,
     type=click.Path(path_type=Path),
     help="The trained weights that the artifact was exported from.",
 )
+@click.option(
+    "--model",
+    help="The package.module:function that it was exported from: that code will be run.",
+)
 @click.option("--ignore-hash", is_flag=True, help="Judge by the numbers alone.")
 @as_json
-def verify(artifact: Path, checkpoint: Path | None, ignore_hash: bool, json_: bool) -> None:
+def verify(
+    artifact: Path, checkpoint: Path | None, model: str | None, ignore_hash: bool, json_: bool
+) -> None:
     """Prove that ARTIFACT still computes what its PyTorch model computes.
 
     The file is parsed and run in a limited process of its own. Core ML packages are evaluated
@@ -26,7 +32,9 @@ def verify(artifact: Path, checkpoint: Path | None, ignore_hash: bool, json_: bo
     """
     from lightmobile.export import verify as verify_artifact
 
-    verification = verify_artifact(artifact, checkpoint=checkpoint, ignore_hash=ignore_hash)
+    verification = verify_artifact(
+        artifact, checkpoint=checkpoint, model=model, ignore_hash=ignore_hash
+    )
     if json_:
         print_json(verification.to_dict())
         return

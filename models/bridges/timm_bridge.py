@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -105,12 +106,10 @@ def build(name: str, overrides: dict[str, Any], seed: int) -> nn.Module:
 
 def _configuration(name: str) -> Any:
     timm, short = import_timm(), name.removeprefix(_PREFIX)
-    try:
-        # timm also takes names that say where on a hub or a disk a model lies: not here.
-        known = timm.is_model(short) and "/" not in short and ":" not in short
-        return timm.get_pretrained_cfg(short, allow_unregistered=False) if known else None
-    except RuntimeError:
-        pass
+    # timm also takes names that say where on a hub or a disk a model lies: not here.
+    if timm.is_model(short) and "/" not in short and ":" not in short:
+        with suppress(RuntimeError):  # no such tag
+            return timm.get_pretrained_cfg(short, allow_unregistered=False)
     near = difflib.get_close_matches(short, [*timm.list_models(), *timm.list_pretrained()], n=3)
     raise UsageError(
         f"timm {timm.__version__} has no model {short!r}",
