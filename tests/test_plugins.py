@@ -13,7 +13,7 @@ def test_the_package_is_found_only_when_installed(plugin_env):
     assert not [p for p in entry_points(group="lightmobile.models") if "example" in p.value]
     assert lightmobile("info", "fasternet_digits").code == 2
     names = lightmobile("models", "*_digits", "--json", env=plugin_env).json["models"]
-    assert [row["name"] for row in names] == ["fasternet_digits"]
+    assert [row["name"] for row in names] == ["fasternet_digits", "vanillanet_digits"]
     info = lightmobile("info", "fasternet_digits", "--json", env=plugin_env).json
     assert info["input_size"] == [32, 32]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from lightmobile.models.layers.deep_training import (
 from lightmobile.models.layers.exact import exact_product
 from lightmobile.models.layers.series_activation import SeriesActivation, series_activation
 from lightmobile.models.vanillanet import VanillaNet
-from tests import digits
 from tests.models.norms import randomize_norms
 
 # Of the authors' code: parameters and keys of the training and the deployed form, and MACs.
@@ -245,18 +243,3 @@ def test_exact_product_does_not_depend_on_the_order() -> None:
     assert torch.equal(product, exact_product(a[:, order], b[order]))
     assert not torch.equal(a @ b, a[:, order] @ b[order])
     assert relative(product, a @ b) < 2**-24
-
-
-@pytest.mark.slow
-def test_a_network_trained_with_fading_activations_keeps_its_accuracy() -> None:
-    torch.manual_seed(0)
-    model = VanillaNet(dims=(24, 48, 48), strides=(2, 1), num_classes=10, act_num=1)
-    started = time.process_time()  # It trains on one thread, whatever else the machine does.
-    for epoch in range(20):
-        set_lambda(model, lambda_schedule(epoch, 12))
-        digits.train(model, epochs=1, seed=epoch)
-    assert time.process_time() - started < 60
-    deployed, images = fuse(model), digits.tensors()[0]
-    with torch.no_grad():
-        assert relative(deployed(images), model(images)) < 1e-5
-    assert digits.accuracy(deployed) == digits.accuracy(model) > 0.9
