@@ -52,7 +52,9 @@ def lower(module: nn.Module, spec: ExportSpec, path: Path, example: torch.Tensor
     precision = ct.precision.FLOAT16 if spec.precision == "fp16" else ct.precision.FLOAT32
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        program = torch.export.export(module, (example,)).run_decompositions({})
+        # coremltools knows no alias, which detaching a tensor leaves in the graph.
+        same = {torch.ops.aten.alias.default: lambda x: x}
+        program = torch.export.export(module, (example,)).run_decompositions(same)
         outputs = len(program.graph_signature.user_outputs)
         names = ["logits"] if outputs == 1 else [f"output_{i}" for i in range(outputs)]
         package = ct.convert(
