@@ -15,6 +15,7 @@ from lightmobile.export.lowerings import forms_in
 from lightmobile.export.manifest import Placement, Tensor
 from lightmobile.export.spec import TARGETS
 from lightmobile.export.targets import Lowered, import_exporter
+from lightmobile.export.targets.decompositions import decomposed
 from lightmobile.export.targets.half import HalfInside
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def lower(module: nn.Module, spec: ExportSpec, path: Path, example: torch.Tensor
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", FutureWarning)
         program = torch.export.export(body, (example,))
+        if partitioners:
+            program = decomposed(program)
         with unmatchable_patterns_skipped(program):
             edge = to_edge_transform_and_lower(program, partitioner=partitioners)
         placement = _placement(edge.exported_program().graph_module)

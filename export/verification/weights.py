@@ -1,6 +1,6 @@
 """Find every weight of the model in the artifact, exactly, and nothing else.
 
-Exporters permute the axes of weights, merge equal ones and leave zero ones out, but they never
+Exporters permute the axes of weights, merge equal ones and leave zeros and ones out, but they never
 change a value other than by rounding it to the artifact's precision. So a weight is found where a
 constant holds the same float32 bits in some order of its axes. This notices a single flipped bit
 in any layer, however little it moves the outputs.
@@ -17,7 +17,7 @@ import numpy as np
 from lightmobile.errors import VerificationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -27,15 +27,21 @@ _SHOWN = 5
 
 
 def compare_weights(
-    constants: Mapping[str, NDArray[Any]], weights: Mapping[str, NDArray[Any]], precision: str
+    constants: Mapping[str, NDArray[Any]],
+    weights: Mapping[str, NDArray[Any]],
+    precision: str,
+    computed: Iterable[tuple[NDArray[Any], frozenset[str]]] = (),
 ) -> int:
     """Hold an artifact's `constants` against the model's `weights`, both by name.
+
+    `computed` are arrays that the model computes from the weights named with each: an artifact
+    may hold them instead.
 
     Returns
     -------
     int
-        How many weights were found. Tensors of zeros and of one element are left out: an artifact
-        need not hold them.
+        How many weights were found. Tensors of zeros, of ones and of one element are left out: an
+        artifact need not hold them.
 
     Raises
     ------
@@ -53,19 +59,27 @@ def compare_weights(
         for form in forms:
             bits = _bits(weight, form)
             places[_fingerprint(bits)].append((name, form))
-        # A number alone may be folded into an operator; the outputs judge it.
-        if bits.size > 1 and bits.any():
+        # A number alone may be folded into an operator, and what adds zeros or multiplies by ones
+        # be left out; the outputs judge it.
+        if bits.size > 1 and bits.any() and (weight != 1).any():
             missing.add(name)
     required = len(missing)
+    arrays = dict(weights)
+    stand_for = {name: frozenset({name}) for name in weights}
+    for number, (array, sources) in enumerate(computed):
+        name = f"computed {number}"
+        arrays[name], stand_for[name] = array, sources
+        for form in forms:
+            places[_fingerprint(_bits(array, form))].append((name, form))
     foreign = []
     for name, constant in constants.items():
         bits = _bits(constant)
         found = {
             source
             for source, form in places[_fingerprint(bits)]
-            if _same_but_for_axes(bits, _bits(weights[source], form))
+            if _same_but_for_axes(bits, _bits(arrays[source], form))
         }
-        missing -= found
+        missing.difference_update(*(stand_for[name] for name in found))
         if not found and (bits != bits.flat[:1]).any():
             foreign.append(f"{name} {list(constant.shape)}")
     if missing or foreign:

@@ -74,6 +74,11 @@ def test_zeros_may_be_left_out_and_added() -> None:
     assert compare_weights(constants, weights, "fp32") == 2
 
 
+def test_ones_may_be_left_out() -> None:
+    weights = {**WEIGHTS, "ones": np.ones(7, np.float32)}
+    assert compare_weights({"a": CONV, "b": BIAS}, weights, "fp32") == 2
+
+
 def test_an_exporters_factor_is_no_weight() -> None:
     constants = {"a": CONV, "b": BIAS, "half": np.full((1, 4, 1, 1), 0.5, np.float32)}
     assert compare_weights(constants, WEIGHTS, "fp32") == 2
