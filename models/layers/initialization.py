@@ -27,7 +27,7 @@ def initialize_residual(module: nn.Module) -> None:
 
 
 def initialize_truncated(module: nn.Module) -> None:
-    """Draw weights of deviation 0.02, and zero biases, as vision transformers do; not the norms'."""
+    """Draw weights of deviation 0.02, and zero the biases; norms keep PyTorch's."""
     if isinstance(module, nn.Conv2d | nn.Linear) and not module.weight.is_meta:
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:

@@ -77,7 +77,10 @@ def test_timm_names_map_to_ours_and_back():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["efficientnet_b0", "regnetz_500mf"])
+@pytest.mark.parametrize(
+    "name",
+    ["efficientnet_b0", "mobilenet_v4_conv_small", "mobilevit_xxs", "regnetz_500mf", "starnet_s1"],
+)
 def test_untrained_weights_leave_fp16_enough_of_what_varies(name):
     prepared = prepare(name)
     images = preprocess(crops(24, prepared.facts.input_size), prepared.facts.preprocessing)

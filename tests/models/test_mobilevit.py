@@ -1,0 +1,100 @@
+import pytest
+import torch
+from torch import nn
+
+from lightmobile.errors import UsageError
+from lightmobile.models import complexity, create_model, fuse, model_info, prepare
+from lightmobile.models.mobilevit import Attention
+from tests.models.norms import randomize_norms
+
+TINY = {
+    "widths": (8, 8, 8, 16, 16),
+    "dims": (8, 8, 16),
+    "depths": (1, 1, 1, 1),
+    "stem_width": 8,
+    "head_width": 32,
+    "num_classes": 5,
+}
+
+
+def tiny():
+    torch.manual_seed(0)
+    return randomize_norms(create_model("mobilevit_xxs", **TINY)).eval()
+
+
+def test_the_deployed_form_computes_the_same():
+    model = tiny()
+    deployed = fuse(model)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in deployed.modules())
+    images = torch.randn(2, 3, 64, 128)
+    with torch.no_grad():
+        expected, actual = model(images), deployed(images)
+    assert expected.shape == (2, 5)
+    assert torch.linalg.norm(actual - expected) <= 1e-5 * torch.linalg.norm(expected)
+
+
+def test_attention_is_pytorchs():
+    torch.manual_seed(0)
+    ours, theirs = Attention(8), nn.MultiheadAttention(8, 4, batch_first=True)
+    in_proj = {f"in_proj_{key}": value for key, value in ours.qkv.state_dict().items()}
+    theirs.load_state_dict(in_proj | ours.proj.state_dict(prefix="out_proj."))
+    x = torch.randn(2, 6, 8)
+    assert torch.allclose(ours(x), theirs(x, x, x)[0], atol=1e-6)
+
+
+def test_a_pixel_attends_to_its_place_in_every_patch():
+    block = tiny().stages[2][1]
+    block.conv_kxk, block.conv_1x1, block.transformer, block.norm = (
+        nn.Identity() for _ in range(4)
+    )
+    seen = []
+    for module in (block.transformer, block.conv_proj):
+        module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    places = torch.arange(24.0).reshape(1, 1, 4, 6).expand(1, 8, 4, 6)
+    block(places)
+    sequences, folded = seen
+    assert sequences.shape == (4, 6, 8)
+    assert sequences[0, :, 0].tolist() == [0, 2, 4, 12, 14, 16]
+    assert sequences[3, :, 0].tolist() == [7, 9, 11, 19, 21, 23]
+    assert torch.equal(folded, places)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["mobilevit_xxs", "mobilevit_xs"])
+def test_it_is_timms(name):
+    from tests.models.timm_oracle import timm
+
+    torch.manual_seed(0)
+    model = randomize_norms(create_model(name)).double().eval()
+    theirs = timm.create_model(name).double().eval()
+    theirs.load_state_dict(model.key_maps["timm"].to_theirs(model.state_dict()))
+    images = torch.randn(1, 3, 64, 128).double()
+    torch.testing.assert_close(model(images), theirs(images), rtol=1e-9, atol=1e-9)
+
+
+def test_features_are_those_of_the_last_four_stages():
+    backbone = create_model("mobilevit_xxs", features_only=True, **TINY)
+    shapes = [tuple(feature.shape[1:]) for feature in backbone(torch.randn(1, 3, 64, 128))]
+    assert shapes == [(8, 16, 32), (8, 8, 16), (16, 4, 8), (16, 2, 4)]
+
+
+def test_an_input_of_broken_patches_is_a_usage_error():
+    with pytest.raises(UsageError, match="multiples of 64"):
+        prepare("mobilevit_xxs", input_size=(224, 224), overrides=TINY)
+
+
+# The MACs are of another counter, which adds the norms.
+@pytest.mark.parametrize("variant", ["xxs", "xs", "s"])
+def test_the_published_sizes(variant):
+    name = f"mobilevit_{variant}"
+    published, cost = model_info(name).published, complexity(name)
+    assert round(cost.params, -5) == published["params"]
+    assert 0.96 * published["macs"] < cost.macs < published["macs"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"dims": (6, 8, 8)}, {"widths": (8, 8)}, {"depths": (1, 1)}, {"wide": 1}]
+)
+def test_impossible_options_are_usage_errors(options):
+    with pytest.raises(UsageError, match="cannot be built"):
+        create_model("mobilevit_xxs", **(TINY | options))
