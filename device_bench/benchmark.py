@@ -62,6 +62,7 @@ def bench(
     precision: str | None = None,
     batch: int = 1,
     threads: int = 1,
+    untrained: bool = False,
     rounds: int | None = None,
     time_budget: float = 60.0,
     store: Store | str | os.PathLike[str] | None = None,
@@ -88,6 +89,8 @@ def bench(
         Images per inference.
     threads
         Of a runner. One is what papers report, and what machines with other numbers of cores share.
+    untrained
+        Make weights for a ``package.module:function`` whose own make no difference between images.
     rounds
         Measure exactly so many rounds, instead of by time.
     time_budget
@@ -121,6 +124,7 @@ def bench(
         precision=precision,
         batch=batch,
         threads=where.check_threads(threads),
+        untrained=untrained,
     )
     lines = store if isinstance(store, Store) else Store(store)
     tell = progress or (lambda _task, _phase: None)

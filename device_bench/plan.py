@@ -31,6 +31,7 @@ class Wishes:
     precision: str | None
     batch: int
     threads: int
+    untrained: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def _plan_name(
             targets=able,
             precision=wishes.precision,
             batch=wishes.batch,
+            untrained=wishes.untrained,
             output_dir=folder,
             progress=progress,
         )

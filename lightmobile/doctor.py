@@ -70,6 +70,7 @@ def diagnose() -> list[Check]:
     return [
         _python(),
         *(_package(package) for package in _PACKAGES),
+        _timm(),
         _adb(),
         *_places(),
     ]
@@ -121,6 +122,18 @@ def _tested_versions(package: _Package) -> SpecifierSet | None:
             if marker is None or marker.evaluate({"extra": package.extra}):
                 return requirement.specifier
     return None
+
+
+def _timm() -> Check:
+    # It is no requirement of ours, for it has another torch for one of its own.
+    from lightmobile.models.bridges.timm_import import INSTALL, VERSION
+
+    enables = "models timm:NAME"
+    try:
+        found = version("timm")
+    except PackageNotFoundError:
+        return Check("timm", False, "", enables, INSTALL)
+    return _versioned("timm", found, SpecifierSet(f"=={VERSION}"), enables, INSTALL)
 
 
 def _adb() -> Check:

@@ -68,6 +68,9 @@ FIELDS = (
 @click.option("--precision", help="fp32 or fp16. Default: each target's own.")
 @click.option("--batch", default=1, show_default=True, help="Images per inference.")
 @click.option("--threads", default=1, show_default=True, help="Threads of the runtime.")
+@click.option(
+    "--untrained", is_flag=True, help="Seeded weights also for a package.module:function."
+)
 @click.option("--rounds", type=click.IntRange(min=1), help="Rounds; default: until it is precise.")
 @click.option(
     "--time-budget",
@@ -88,6 +91,7 @@ def bench(
     precision: str | None,
     batch: int,
     threads: int,
+    untrained: bool,
     rounds: int | None,
     time_budget: float,
     store: Path | None,
@@ -110,6 +114,7 @@ def bench(
             precision=precision,
             batch=batch,
             threads=threads,
+            untrained=untrained,
             rounds=rounds,
             time_budget=time_budget,
             store=store,

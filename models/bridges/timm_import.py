@@ -17,9 +17,10 @@ from typing import Any
 
 from lightmobile.errors import UsageError
 
-__all__ = ["import_timm"]
+__all__ = ["INSTALL", "VERSION", "import_timm"]
 
-_VERSION = "1.0.31"
+VERSION = "1.0.31"
+INSTALL = f'pip install "lightmobile[timm]", then pip install --no-deps timm=={VERSION}'
 
 
 def import_timm() -> Any:
@@ -37,13 +38,13 @@ def import_timm() -> Any:
         raise UsageError(
             f"The module {error.name} is missing, which timm's models need",
             why="timm is not part of lightmobile: its own requirements bring another torch",
-            fix=f'pip install "lightmobile[timm]", then pip install --no-deps timm=={_VERSION}',
+            fix=INSTALL,
         ) from None
     except Exception as error:
         raise UsageError(
             "timm cannot be imported",
             why=f"{type(error).__name__}: {error}",
-            fix=f"Tested is timm {_VERSION}: pip install --no-deps timm=={_VERSION}",
+            fix=f"Tested is {VERSION}: {INSTALL}",
         ) from error
 
 
