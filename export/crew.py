@@ -83,6 +83,13 @@ class Worker:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    def close(self) -> None:
+        """Close its pipes and its log, which is gone then."""
+        for stream in (self.process.stdin, self.process.stdout, self._log):
+            if stream:
+                with suppress(OSError):  # What was not yet sent, nobody hears.
+                    stream.close()
+
     def log(self) -> str:
         """Return what its exporter has printed, once it has ended."""
         self._log.seek(0)

@@ -64,6 +64,7 @@ def evaluate(artifact: str | Path, data: str | Path, *, limit: int | None = None
     """
     path = Path(artifact).absolute()
     manifest = believable_manifest(path)
+    _require_classifier(manifest)
     images = _spread(_labelled_images(Path(data).absolute(), manifest), limit)
     hash_matches(path, manifest, required=True)
     job = {
@@ -99,6 +100,16 @@ def count(job: dict[str, Any]) -> dict[str, Any]:
         top1 += int((rank <= 1).sum())
         top5 += int((rank <= 5).sum())
     return {"top1": top1, "top5": top5, "method": engine.method}
+
+
+def _require_classifier(manifest: Manifest) -> None:
+    shapes = [output.shape for output in manifest.outputs]
+    if len(shapes) != 1 or len(shapes[0]) != 2:
+        raise UsageError(
+            f"{manifest.file} is no classifier",
+            why=f"Its outputs are {', '.join(map(str, shapes))}, and logits have two axes",
+            fix="Export the model without --features-only",
+        )
 
 
 def _batches(

@@ -1,0 +1,44 @@
+"""Each family goes from its name to three verified artifacts, as a classifier and as a backbone."""
+
+import pytest
+
+from lightmobile.errors import UsageError
+from lightmobile.export import evaluate, export, read_manifest, verify
+from lightmobile.models import model_info
+from tests import zoo
+
+pytestmark = pytest.mark.slow
+
+# What XNNPACK leaves to the portable kernels, by family.
+LEFT = {"MobileViT": {"permute_copy", "view_copy", "expand_copy", "clone"}}
+
+
+def test_no_family_is_forgotten():
+    assert {model_info(name).family for name in zoo.MEMBERS} == zoo.families()
+
+
+@pytest.mark.parametrize("name", zoo.MEMBERS)
+def test_a_member_is_exported_whole_and_verified(name, tmp_path):
+    overrides = zoo.MEMBERS[name] | {"num_classes": 10}
+    size = (64, 64) if name != "hetconv_vgg16_p4" else (32, 32)
+    artifacts = export(name, overrides=overrides, input_size=size, output_dir=tmp_path)
+    assert [artifact.target for artifact in artifacts] == ["executorch", "coreml", "tflite"]
+    placement = read_manifest(artifacts[0].path).placement
+    assert placement.undelegated.keys() <= LEFT.get(model_info(name).family, set())
+    if not placement.undelegated:
+        assert placement.delegated_subgraphs == 1
+
+
+@pytest.mark.parametrize("name", ["fasternet_t0", "vanillanet_5"])
+def test_a_backbone_has_an_output_a_stage(name, tmp_path):
+    overrides = zoo.MEMBERS[name] | {"features_only": True}
+    artifacts = export(name, overrides=overrides, input_size=(64, 96), output_dir=tmp_path)
+    for artifact in artifacts:
+        assert artifact.path.name.startswith(f"{name}-features-64x96.")
+        manifest = read_manifest(artifact.path)
+        shapes = [output.shape for output in manifest.outputs]
+        assert shapes == [(1, 4 * 2**i, 16 // 2**i, 24 // 2**i) for i in range(4)]
+        assert artifact.parity.top1_agreement is None
+        assert verify(artifact.path).parity.weights_compared > 0
+    with pytest.raises(UsageError, match="no classifier"):
+        evaluate(artifacts[0].path, tmp_path)
