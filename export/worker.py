@@ -144,9 +144,11 @@ def _why(job: Job, default: str, why_default: str) -> str:
 def _verify(artifact: Path, manifest: Manifest, module: nn.Module, reference: Path) -> Parity:
     from lightmobile.export.verification.parity import check
     from lightmobile.export.verification.reference import Reference
+    from lightmobile.models.bridges.constants import computed_constants
 
     weights = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
-    return check(artifact, manifest, Reference.load(reference), weights)
+    computed = computed_constants(module)
+    return check(artifact, manifest, Reference.load(reference), weights, computed)
 
 
 def _explain(error: Exception, folder: Path) -> LightmobileError:

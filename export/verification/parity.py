@@ -18,7 +18,7 @@ from lightmobile.export.verification.metrics import (
 from lightmobile.export.verification.weights import compare_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -50,6 +50,7 @@ def check(
     manifest: Manifest,
     reference: Reference,
     weights: Mapping[str, NDArray[Any]],
+    computed: Iterable[tuple[NDArray[Any], frozenset[str]]] = (),
 ) -> Parity:
     """Run `artifact` in this process and compare it with `reference` and `weights`.
 
@@ -63,6 +64,8 @@ def check(
         Inputs and the deployed module's outputs for them.
     weights
         The deployed module's tensors, float32, by name: ``{name: tensor.numpy()}`` of its state.
+    computed
+        What the module computes from weights alone, each with their names.
 
     Raises
     ------
@@ -77,6 +80,7 @@ def check(
         {name: array for engine in engines for name, array in engine.constants().items()},
         weights,
         manifest.precision,
+        computed,
     )
     figures = [_figures(engine, artifact, manifest, reference, bar) for engine in engines]
     worst = _Figures(

@@ -94,6 +94,7 @@ def prove(job: dict[str, Any]) -> dict[str, Any]:
     """Do the work of `verify`, in the child."""
     from lightmobile.export.verification.parity import check
     from lightmobile.export.verification.reference import make_reference
+    from lightmobile.models.bridges.constants import computed_constants
     from lightmobile.models.prepared import prepare
 
     also_search(job["search_path"])
@@ -119,7 +120,8 @@ def prove(job: dict[str, Any]) -> dict[str, Any]:
         prepared.training, prepared.deployed, prepared.facts, manifest.input_size
     )
     weights = {name: tensor.numpy() for name, tensor in prepared.deployed.state_dict().items()}
-    return check(Path(job["artifact"]), manifest, reference, weights).model_dump()
+    computed = computed_constants(prepared.deployed)
+    return check(Path(job["artifact"]), manifest, reference, weights, computed).model_dump()
 
 
 def _require_consent(manifest: Manifest, model: str | None) -> None:

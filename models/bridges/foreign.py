@@ -66,7 +66,7 @@ class Foreign(nn.Module):
         """
         try:
             with torch.no_grad():
-                self.eval()(self._example())
+                self.eval()(self.example())
         except UsageError:
             raise
         except Exception as error:
@@ -79,10 +79,11 @@ class Foreign(nn.Module):
 
     def fused(self) -> Foreign:
         """Return a copy with the norms folded, wherever one is a convolution's only reader."""
-        deployed = fold_norms(fuse(self.network), self._example())
+        deployed = fold_norms(fuse(self.network), self.example())
         return Foreign(deployed, self.name, self.input_size)
 
-    def _example(self) -> torch.Tensor:
+    def example(self) -> torch.Tensor:
+        """Return an image to run the network on."""
         some = next((p for p in self.parameters() if p.is_floating_point()), torch.empty(0))
         return torch.zeros(1, 3, *self.input_size, dtype=some.dtype, device=some.device)
 

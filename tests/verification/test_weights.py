@@ -93,3 +93,16 @@ def test_many_missing_weights_are_not_all_listed() -> None:
     weights = {f"w{index}": BIAS + index for index in range(8)}
     with pytest.raises(VerificationError, match=r"8 of 8 .*w4 and 3 more"):
         compare_weights({}, weights, "fp32")
+
+
+def test_what_the_model_computes_from_weights_may_stand_for_them() -> None:
+    table = np.arange(1, 13, dtype=np.float32).reshape(4, 3)
+    looked_up = table[[3, 0, 0, 2]]
+    weights = {**WEIGHTS, "table": table}
+    computed = [(looked_up, frozenset({"table"}))]
+    constants = {"a": CONV, "b": BIAS, "c": looked_up.T[None]}
+    assert compare_weights(constants, weights, "fp32", computed) == 3
+    with pytest.raises(VerificationError, match="it holds what is no weight of the model: c "):
+        compare_weights(constants | {"d": table}, weights, "fp32")
+    with pytest.raises(VerificationError, match=r"1 of 3 weights are not in it: table\."):
+        compare_weights({"a": CONV, "b": BIAS}, weights, "fp32", computed)
