@@ -16,12 +16,12 @@ from torch import nn
 from lightmobile.errors import UsageError
 from lightmobile.models.key_map import KeyMap
 
-__all__ = ["load_checkpoint", "read_checkpoint"]
+__all__ = ["PREFIXES", "load_checkpoint", "read_checkpoint"]
 
 # What training scripts put around a state dict; the averaged weights are the ones they publish.
 _WRAPPERS = ("model_ema", "state_dict", "model")
 # What DataParallel and Lightning put before every key.
-_PREFIXES = ("module.", "model.")
+PREFIXES = ("module.", "model.")
 
 
 def load_checkpoint(model: nn.Module, path: str | Path) -> None:
@@ -69,7 +69,7 @@ def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
         and all(isinstance(value, torch.Tensor) for value in content.values())
     ):
         raise _not_a_checkpoint(path, "It is not a dictionary of named tensors")
-    for prefix in _PREFIXES:
+    for prefix in PREFIXES:
         if all(key.startswith(prefix) for key in content):
             return {key.removeprefix(prefix): value for key, value in content.items()}
     return dict(content)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from lightmobile.errors import UsageError
 from lightmobile.models.bridges.dataflow import fold_norms
+from lightmobile.models.checkpoints import PREFIXES
 from lightmobile.models.fusion import fuse
 from lightmobile.models.key_map import KeyMap
 
@@ -29,8 +30,11 @@ class Foreign(nn.Module):
         Height and width of the images.
     """
 
-    # Checkpoints do not know of the wrapper.
-    key_maps = {"own": KeyMap({"network.": ""})}  # noqa: RUF012 - mypy: an nn.Module has no ClassVar
+    # Checkpoints do not know of the wrapper. Where all keys begin with one of `PREFIXES`, that is
+    # taken for a training script's, although it may be the network's own.
+    key_maps: ClassVar[dict[str, KeyMap]] = {
+        prefix: KeyMap({f"network.{prefix}": ""}) for prefix in ("", *PREFIXES)
+    }
 
     def __init__(self, network: nn.Module, name: str, input_size: tuple[int, int]) -> None:
         super().__init__()
