@@ -4,12 +4,12 @@ import torch
 from torch import nn
 
 
-def randomize_norms(model: nn.Module) -> nn.Module:
+def randomize_norms(model: nn.Module, spread: float = 1.0) -> nn.Module:
     torch.manual_seed(1)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias)
-            nn.init.normal_(module.running_mean)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.uniform_(module.weight, 1 - spread / 2, 1 + spread / 2)
+            nn.init.normal_(module.bias, std=spread)
+            nn.init.normal_(module.running_mean, std=spread)
+            nn.init.uniform_(module.running_var, 1 - spread / 2, 1 + spread / 2)
     return model
