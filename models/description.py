@@ -26,6 +26,8 @@ def describe(name: str) -> dict[str, Any]:
         "training": _cost(name, fused=False),
         "fused": _cost(name, fused=True),
         "published": dict(facts.published),
+        "source": facts.source,
+        "paper": facts.paper,
     }
 
 

@@ -55,7 +55,8 @@ def test_models_lists_fasternet_in_three_forms():
 
 def test_info_is_the_documented_form():
     document = lightmobile("info", "fasternet_t0", "--json").json
-    assert set(document) == {"name", "family", "input_size", "training", "fused", "published"}
+    forms = {"training", "fused", "published"}
+    assert set(document) == {"name", "family", "input_size", "source", "paper"} | forms
     assert document["training"]["params"] == 3_905_500
     assert document["fused"]["params"] == 3_900_660
     assert document["fused"]["macs"] == 335_422_720

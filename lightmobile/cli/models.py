@@ -14,6 +14,7 @@ from lightmobile.cli.output import (
     print_csv,
     print_json,
     print_table,
+    printable,
 )
 
 FIELDS = ("name", "family", "height", "width", "params", "macs", "top1")
@@ -67,24 +68,31 @@ def _millions(count: float | None) -> str:
 @click.argument("model")
 @as_json
 def info(model: str, json_: bool) -> None:
-    """Count MODEL's parameters, MACs and activations beside its published figures."""
+    """Count MODEL's parameters, MACs and activations, beside what its source publishes."""
     from lightmobile.models import describe
 
     facts = describe(model)
     if json_:
         print_json(facts)
         return
-    published = facts["published"]
-    forms = [("training", facts["training"]), ("fused", facts["fused"])]
     height, width = facts["input_size"]
+    rows = [(name, facts[name]) for name in ("training", "fused", "published")]
     print_table(
         [
-            Column("form", lambda row: row[0]),
-            Column("parameters", lambda row: f"{row[1]['params']:,}", "right"),
-            Column("MACs", lambda row: f"{row[1]['macs']:,}", "right"),
-            Column("activations", lambda row: f"{row[1]['activations']:,}", "right"),
+            Column("figures", lambda row: row[0]),
+            Column("parameters", lambda row: _count(row[1].get("params")), "right"),
+            Column("MACs", lambda row: _count(row[1].get("macs")), "right"),
+            Column("activations", lambda row: _count(row[1].get("activations")), "right"),
+            Column("top-1 %", lambda row: figure(row[1].get("top1"), 4), "right"),
         ],
-        forms,
+        rows,
         title=f"{facts['name']} ({facts['family']}), one image of {height} x {width}",
     )
-    click.echo("Published: " + ", ".join(f"{key} {value}" for key, value in published.items()))
+    # A plug-in's or timm's words: escapes in them stay words.
+    for title in ("source", "paper"):
+        if facts[title]:
+            click.echo(printable(f"{title.capitalize()}: {facts[title]}"))
+
+
+def _count(count: float | None) -> str:
+    return "-" if count is None else f"{count:,.0f}"

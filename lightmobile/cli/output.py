@@ -27,6 +27,7 @@ __all__ = [
     "print_error",
     "print_json",
     "print_table",
+    "printable",
     "say",
 ]
 
