@@ -37,6 +37,13 @@ MEMBERS: dict[str, dict[str, Any]] = {
         "stem_width": 8,
         "head_widths": (32, 32),
     },
+    "mobilevit_xxs": {
+        "depths": ONE_EACH,
+        "widths": (8, 8, 8, 16, 16),
+        "dims": (8, 8, 16),
+        "stem_width": 8,
+        "head_width": 32,
+    },
     "regnety_400mf": REGNET,
     "regnetz_500mf": REGNET,
     "resnet50": {"depths": (1, 1), "width": 4},
