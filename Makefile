@@ -37,8 +37,9 @@ test: setup  ## pass the tests
 quick: setup  ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not nightly and not slow"
 
-nightly: setup  ## the long tests and the full-size matrix
+nightly: setup  ## the long tests, and every model at full size on every target
 	$(BIN)/python -m pytest -m nightly
+	$(BIN)/python -m benchmarks.matrix --again
 
 check: setup  ## formatter, linter, type checker
 	$(BIN)/ruff format --check .

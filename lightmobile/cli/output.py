@@ -105,7 +105,7 @@ def figure(value: float | None, digits: int = 3) -> str:
 
 def percent(share: float | None) -> str:
     """Return a share of one in percent, or a dash where there is none."""
-    return "-" if share is None else f"{share:.1%}"
+    return "-" if share is None else f"{100 * share:.4g}%"
 
 
 def megabytes(count: int | None) -> str:
