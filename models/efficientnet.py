@@ -73,7 +73,7 @@ class MBConv(nn.Module):
         self.se = SqueezeExcite(hidden, in_channels // 4, nn.SiLU)
         self.project = ConvNorm(hidden, out_channels)
         self.shortcut = stride == 1 and in_channels == out_channels
-        self.untrained_deviations = {"project.conv": 0.5} if self.shortcut else {}
+        self.untrained_deviations = {"project.conv": 0.2} if self.shortcut else {}
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return [N, out, H', W'] of `x`, [N, in, H, W]."""
