@@ -169,3 +169,4 @@ def test_the_weights_named_fit():
         state = _in_own_layout(theirs.state_dict(), ours.state_dict(), ours.key_maps.values())
         shapes = {key: value.shape for key, value in state.items()}
         assert shapes == {key: value.shape for key, value in ours.state_dict().items()}, name
+        assert model_info(name).preprocessing.mean == tuple(theirs.pretrained_cfg["mean"]), name
