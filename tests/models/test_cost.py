@@ -91,7 +91,8 @@ def test_an_unknown_name_is_a_usage_error():
 def test_info_is_plain_json():
     info = describe("fasternet_t0")
     assert json.loads(json.dumps(info)) == info
-    assert list(info) == ["name", "family", "input_size", "training", "fused", "published"]
+    figures = ["training", "fused", "published"]
+    assert list(info) == ["name", "family", "input_size", *figures, "source", "paper"]
     cost = {"params": 3_905_500, "macs": 335_422_720, "activations": 1_970_120}
     assert info["training"] == cost
     assert info["fused"] == cost | {"params": 3_900_660}
