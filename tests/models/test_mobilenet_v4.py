@@ -3,34 +3,11 @@ import torch
 from torch import nn
 
 from lightmobile.errors import UsageError
-from lightmobile.models import complexity, create_model, fuse, model_info
+from lightmobile.models import complexity, create_model, model_info
 from lightmobile.models.mobilenet_v4 import UniversalInvertedBottleneck
-from tests.models.norms import randomize_norms
+from tests import zoo
 
 NAME = "mobilenet_v4_conv_small"
-TINY = {
-    "widths": (8, 8, 16, 16),
-    "depths": (1, 2),
-    "stem_width": 8,
-    "head_widths": (24, 32),
-    "num_classes": 5,
-}
-
-
-def tiny():
-    torch.manual_seed(0)
-    return randomize_norms(create_model(NAME, **TINY)).eval()
-
-
-def test_the_deployed_form_computes_the_same():
-    model = tiny()
-    deployed = fuse(model)
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in deployed.modules())
-    images = torch.randn(2, 3, 64, 48)
-    with torch.no_grad():
-        expected, actual = model(images), deployed(images)
-    assert expected.shape == (2, 5)
-    assert torch.linalg.norm(actual - expected) <= 1e-5 * torch.linalg.norm(expected)
 
 
 @pytest.mark.parametrize(
@@ -60,24 +37,6 @@ def test_a_block_without_depthwise_convolutions_cannot_stride():
         UniversalInvertedBottleneck(4, 4, dw_start=0, dw_mid=0, expansion=2, stride=2)
 
 
-@torch.no_grad()
-def test_it_is_timms():
-    from tests.models.timm_oracle import timm
-
-    torch.manual_seed(0)
-    model = randomize_norms(create_model(NAME)).double().eval()
-    theirs = timm.create_model("mobilenetv4_conv_small").double().eval()
-    theirs.load_state_dict(model.key_maps["timm"].to_theirs(model.state_dict()))
-    images = torch.randn(1, 3, 64, 128).double()
-    torch.testing.assert_close(model(images), theirs(images), rtol=1e-9, atol=1e-9)
-
-
-def test_features_are_those_before_the_head():
-    backbone = create_model(NAME, features_only=True, **TINY)
-    shapes = [tuple(feature.shape[1:]) for feature in backbone(torch.randn(1, 3, 64, 96))]
-    assert shapes == [(8, 16, 24), (8, 8, 12), (16, 4, 6), (16, 2, 3)]
-
-
 def test_the_published_size():
     published, cost = model_info(NAME).published, complexity(NAME)
     assert round(cost.params, -4) == published["params"]
@@ -87,4 +46,4 @@ def test_the_published_size():
 @pytest.mark.parametrize("depths", [(0, 1), (7, 6), (6,)])
 def test_impossible_depths_are_usage_errors(depths):
     with pytest.raises(UsageError, match="cannot be built"):
-        create_model(NAME, **(TINY | {"depths": depths}))
+        create_model(NAME, **(zoo.MEMBERS[NAME] | {"depths": depths}))

@@ -3,34 +3,11 @@ import torch
 from torch import nn
 
 from lightmobile.errors import UsageError
-from lightmobile.models import complexity, create_model, fuse, model_info, prepare
+from lightmobile.models import complexity, create_model, model_info, prepare
 from lightmobile.models.mobilevit import Attention
-from tests.models.norms import randomize_norms
+from tests import zoo
 
-TINY = {
-    "widths": (8, 8, 8, 16, 16),
-    "dims": (8, 8, 16),
-    "depths": (1, 1, 1, 1),
-    "stem_width": 8,
-    "head_width": 32,
-    "num_classes": 5,
-}
-
-
-def tiny():
-    torch.manual_seed(0)
-    return randomize_norms(create_model("mobilevit_xxs", **TINY)).eval()
-
-
-def test_the_deployed_form_computes_the_same():
-    model = tiny()
-    deployed = fuse(model)
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in deployed.modules())
-    images = torch.randn(2, 3, 64, 128)
-    with torch.no_grad():
-        expected, actual = model(images), deployed(images)
-    assert expected.shape == (2, 5)
-    assert torch.linalg.norm(actual - expected) <= 1e-5 * torch.linalg.norm(expected)
+TINY = zoo.MEMBERS["mobilevit_xxs"]
 
 
 def test_attention_is_pytorchs():
@@ -43,7 +20,7 @@ def test_attention_is_pytorchs():
 
 
 def test_a_pixel_attends_to_its_place_in_every_patch():
-    block = tiny().stages[2][1]
+    block = create_model("mobilevit_xxs", **TINY).stages[2][1]
     block.conv_kxk, block.conv_1x1, block.transformer, block.norm = (
         nn.Identity() for _ in range(4)
     )
@@ -57,25 +34,6 @@ def test_a_pixel_attends_to_its_place_in_every_patch():
     assert sequences[0, :, 0].tolist() == [0, 2, 4, 12, 14, 16]
     assert sequences[3, :, 0].tolist() == [7, 9, 11, 19, 21, 23]
     assert torch.equal(folded, places)
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("name", ["mobilevit_xxs", "mobilevit_xs"])
-def test_it_is_timms(name):
-    from tests.models.timm_oracle import timm
-
-    torch.manual_seed(0)
-    model = randomize_norms(create_model(name)).double().eval()
-    theirs = timm.create_model(name).double().eval()
-    theirs.load_state_dict(model.key_maps["timm"].to_theirs(model.state_dict()))
-    images = torch.randn(1, 3, 64, 128).double()
-    torch.testing.assert_close(model(images), theirs(images), rtol=1e-9, atol=1e-9)
-
-
-def test_features_are_those_of_the_last_four_stages():
-    backbone = create_model("mobilevit_xxs", features_only=True, **TINY)
-    shapes = [tuple(feature.shape[1:]) for feature in backbone(torch.randn(1, 3, 64, 128))]
-    assert shapes == [(8, 16, 32), (8, 8, 16), (16, 4, 8), (16, 2, 4)]
 
 
 def test_an_input_of_broken_patches_is_a_usage_error():
