@@ -25,7 +25,7 @@ class SqueezeExcite(nn.Module):
     """
 
     # Weights that hardly differ between photographs; see `untrained`.
-    untrained_deviations: ClassVar[dict[str, float]] = {"fc2": 0.25}
+    untrained_deviations: ClassVar[dict[str, float]] = {"fc2": 0.1}
 
     def __init__(self, channels: int, hidden: int, act: Callable[[], nn.Module] = nn.ReLU) -> None:
         super().__init__()
