@@ -10,9 +10,10 @@ the contrast between photographs block by block, until one photograph's answer i
 another's: fp16 keeps 15 dB of EfficientNet-B0. Blocks that have them declare other deviations for
 their layers, ``untrained_deviations``, at which they are nearly linear, and fp16 keeps 48 dB.
 
-A long chain of layers without shortcuts forgets what tells photographs apart, until rounding errors
-stand out. Where a layer has an ``untrained_centre``, that is added to the middle of its kernels, so
-that it hands on more of what it sees.
+A long chain of layers without shortcuts forgets what tells photographs apart, until rounding
+errors stand out. Its blocks declare ``untrained_identities`` for their layers: the power of the
+weight that joins a channel to the one of its own number, in the middle of the kernel, over the
+power of all the others together.
 
 The weights are numbers that float16 has: that an exporter rounds them as it should is compared bit
 by bit, and what is left of the noise is the arithmetic's. (Trained weights lose 1 to 7 dB more.)
@@ -64,12 +65,12 @@ def initialize(model: nn.Module, facts: ModelFacts, seed: int = 0) -> None:
         redraw(model, seed)
     run: dict[nn.Module, None] = {}
     hooks = []
-    deviations: dict[str, float] = {}
+    deviations = _declared(model, "untrained_deviations")
+    identities = _declared(model, "untrained_identities")
     for name, module in model.named_modules():
-        for layer, deviation in getattr(module, "untrained_deviations", {}).items():
-            deviations[f"{name}.{layer}".removeprefix(".")] = deviation
         if _is_layer(module):
-            draw = partial(_draw, np.random.PCG64([seed, *name.encode()]), run)
+            bits = np.random.PCG64([seed, *name.encode()])
+            draw = partial(_draw, bits, identities.get(name, 0.0), run)
             hooks.append(module.register_forward_pre_hook(draw))
             scale = partial(_scale, deviations.get(name, 1.0), run)
             hooks.append(module.register_forward_hook(scale))
@@ -82,6 +83,15 @@ def initialize(model: nn.Module, facts: ModelFacts, seed: int = 0) -> None:
     if isinstance(output, torch.Tensor):  # A backbone's features have no bias to centre them.
         _centre([*run][-1], output)
     model.float()
+
+
+def _declared(model: nn.Module, attribute: str) -> dict[str, float]:
+    """Return what blocks declare for their layers, by the layer's whole name."""
+    return {
+        f"{name}.{layer}".removeprefix("."): value
+        for name, module in model.named_modules()
+        for layer, value in getattr(module, attribute, {}).items()
+    }
 
 
 def _is_layer(module: nn.Module) -> bool:
@@ -107,7 +117,11 @@ def _reset(module: nn.Module) -> None:
 
 
 def _draw(
-    bits: np.random.PCG64, run: dict[nn.Module, None], layer: nn.Module, _inputs: object
+    bits: np.random.PCG64,
+    identity: float,
+    run: dict[nn.Module, None],
+    layer: nn.Module,
+    _inputs: object,
 ) -> None:
     """Draw the layer's weights just before its input arrives; so only one is ever in float64."""
     weight = layer.get_parameter("weight")
@@ -116,8 +130,12 @@ def _draw(
         return
     uniform = 2 * np.random.Generator(bits).random(tuple(weight.shape), np.float32) - 1
     drawn = torch.from_numpy(uniform).double()
-    if centre := getattr(layer, "untrained_centre", 0.0):
-        drawn[..., drawn.shape[-2] // 2, drawn.shape[-1] // 2] += centre
+    if identity:
+        outputs, inputs, height, width = drawn.shape
+        own = torch.arange(outputs)
+        drawn[own, own % inputs, height // 2, width // 2] += (
+            identity * drawn[0].numel() / 3
+        ) ** 0.5
     layer.weight = nn.Parameter(drawn)
     bias = getattr(layer, "bias", None)
     if isinstance(bias, nn.Parameter):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import nn
@@ -48,6 +48,13 @@ class VanillaBlock(nn.Module):
         ablation. Pooling fits its resolution, and channels of zeros its width (ours, after the
         parameter-free shortcut of He et al., CVPR 2016).
     """
+
+    # Nothing leads around a block; see `untrained`.
+    untrained_identities: ClassVar[dict[str, float]] = {
+        "conv.conv1.0": 9.0,
+        "conv.conv2.0": 9.0,
+        "act": 9.0,
+    }
 
     def __init__(
         self, conv: nn.Module, pool: nn.Module, act: nn.Module, shortcut: Shortcut | None = None

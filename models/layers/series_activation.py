@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 import torch
 from torch import nn
@@ -30,9 +29,6 @@ class SeriesActivation(nn.Conv2d):
     eps
         Of the norm.
     """
-
-    # The other taps lie between -1 and 1: A(x) itself leads the sum. See `untrained`.
-    untrained_centre: ClassVar[float] = 12.0
 
     def __init__(
         self, channels: int, n: int, act: Callable[[], nn.Module] = nn.ReLU, eps: float = 1e-6
