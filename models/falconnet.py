@@ -86,9 +86,16 @@ class MetaBasicBlock(nn.Module):
         self.branch = nn.Sequential()
         for place, operator in operators.items():
             if not isinstance(operator, nn.Identity):
+                last = f"branch.{place}"
                 self.branch.add_module(place, operator)
                 if place in act_after:
                     self.branch.add_module(f"act_{place}", act())
+        # Weights that let the shortcut lead; see `untrained`.
+        self.untrained_deviations = {
+            name: 0.2
+            for name, layer in self.named_modules()
+            if name.startswith(last) and isinstance(layer, nn.Conv2d)
+        }
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the features of `x`; the shape stays."""
