@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from lightmobile.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["crops", "photographs"]
+__all__ = ["crops", "each_crop", "photographs"]
 
 _NAMES = ("china.jpg", "flower.jpg")
 
@@ -62,17 +64,28 @@ def crops(count: int, size: tuple[int, int] = (224, 224), seed: int = 0) -> NDAr
     [N, H, W, 3] in RGB.
     """
     import numpy as np
+
+    # All at once: more than there is is refused. Pillow asks line by line, until the system kills.
+    out = np.empty((count, *size, 3), np.uint8)
+    for place, crop in zip(out, each_crop(count, size, seed), strict=True):
+        place[:] = crop
+    return out
+
+
+def each_crop(
+    count: int, size: tuple[int, int], seed: int | Sequence[int]
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the crops of `crops` one by one, each [H, W, 3]."""
+    import numpy as np
     from PIL import Image
 
     rng = np.random.Generator(np.random.PCG64(seed))
     images = [Image.fromarray(photograph) for photograph in photographs()]
-    out = np.empty((count, *size, 3), np.uint8)
     for index in range(count):
         image = images[index % len(images)]
         box = _box(rng, image.size, size)
         crop = image.resize((size[1], size[0]), Image.Resampling.BILINEAR, box=box)
-        out[index] = np.asarray(crop)[:, :: rng.choice((1, -1))]
-    return out
+        yield np.asarray(crop)[:, :: rng.choice((1, -1))]
 
 
 def _box(

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["Preprocessing", "load_image", "preprocess"]
+__all__ = ["IMAGE_SUFFIXES", "Preprocessing", "load_image", "preprocess"]
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+"""Of the files in a folder that count as images."""
 
 
 @dataclass(frozen=True)
