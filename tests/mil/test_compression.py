@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from lightmobile.export.verification.compressed import Compressed
 from lightmobile.export.verification.mil import MilProgram
 from tests.mil.packages import FP16, write_module
 
@@ -116,7 +117,10 @@ def test_compressed_weights(
 
 
 def _by_size(program: MilProgram) -> list[np.ndarray[Any, Any]]:
-    weights = program.weights().values()
+    weights = [
+        weight.dense.astype(np.float16) if isinstance(weight, Compressed) else weight
+        for weight in program.weights().values()
+    ]
     return sorted(weights, key=lambda w: (w.size, w.shape, abs(w.astype(np.float64)).sum()))
 
 

@@ -6,13 +6,74 @@ tells them apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from lightmobile.export.verification.mil.registry import Call, operator
+from lightmobile.errors import VerificationError
+from lightmobile.export.verification.compressed import Compressed, palettized, quantized
+from lightmobile.export.verification.mil.registry import Call, Node, Value, operator
 from lightmobile.export.verification.mil.types import STORAGE
+
+
+def grid_of(node: Node, values: Mapping[int, Value], dense: Tensor) -> Compressed | None:
+    """Return the constant `dense` that `node` decompresses, with what may have been rounded to it.
+
+    None of other operators, whose constants are what they are, and of vectors in palettes.
+
+    Raises
+    ------
+    VerificationError
+        A scale is not a positive number.
+    """
+    call = Call(node, values)
+    if node.type == "constexpr_lut_to_dense":
+        return _palette(call, dense)
+    try:
+        if node.type == "constexpr_affine_dequantize":
+            return _affine(call)
+        if node.type == "constexpr_blockwise_shift_scale":
+            return _blockwise(call)
+    except ValueError as error:
+        raise VerificationError(f"Cannot evaluate {node}", why=str(error)) from error
+    return None
+
+
+def _affine(call: Call) -> Compressed:
+    axis = call.integer("axis") if call.has("axis") else None
+    levels, scale, zero_point = (
+        call.number(name).numpy() for name in ("quantized_data", "scale", "zero_point")
+    )
+    return quantized(levels, scale, zero_point, axis)
+
+
+def _blockwise(call: Call) -> Compressed:
+    levels = call.tensor("data")
+    scale = _repeated_like(call.real("scale"), levels.shape)
+    offset = call.number("offset") if call.has("offset") else torch.zeros(())
+    if offset.ndim:
+        offset = _repeated_like(offset, levels.shape)
+    return quantized(levels.numpy(), scale.numpy(), offset.numpy())
+
+
+def _palette(call: Call, dense: Tensor) -> Compressed | None:
+    values, lut = dense.float().numpy(), call.real("lut").numpy()
+    if call.has("shape"):  # iOS 16: one palette of numbers
+        return palettized(values, lut)
+    blocks, vector = lut.shape[:-2], lut.shape[-1]
+    if vector != 1:
+        return None
+    low, high = np.empty(values.shape), np.empty(values.shape)
+    for block in np.ndindex(blocks):
+        part = tuple(
+            slice(size // count * place, size // count * (place + 1))
+            for size, count, place in zip(values.shape, blocks, block, strict=True)
+        )
+        grid = palettized(values[part], lut[block])
+        low[part], high[part] = grid.low, grid.high
+    return Compressed(values, low, high)
 
 
 def _along_axis(parameter: Tensor, x: Tensor, call: Call) -> Tensor:

@@ -13,9 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lightmobile.errors import UsageError, VerificationError
-from lightmobile.export.verification.mil.registry import known
 
-__all__ = ["Package", "open_package"]
+__all__ = ["Package", "open_package", "operations", "read_package"]
 
 _WEIGHTS = "@model_path/weights/"
 
@@ -30,6 +29,8 @@ class Package:
         The parsed ``Model`` message.
     function
         Name of its only function.
+    block
+        What that function does.
     weights
         The folder that its weight files are in; may be absent if it has none.
     names
@@ -38,11 +39,27 @@ class Package:
 
     specification: Any
     function: str
+    block: Any
     weights: Path
     names: frozenset[str]
 
 
 def open_package(path: Path) -> Package:
+    """Parse and check the package at `path`, which is to be evaluated.
+
+    Raises
+    ------
+    UsageError
+        As `read_package`.
+    VerificationError
+        As `read_package`, or it has operators that the evaluator does not know.
+    """
+    package = read_package(path)
+    _refuse_unknown(package.block)
+    return package
+
+
+def read_package(path: Path) -> Package:
     """Parse and check the package at `path`; its weight files are not read yet.
 
     Raises
@@ -50,8 +67,7 @@ def open_package(path: Path) -> Package:
     UsageError
         Not a Core ML package, or unreadable.
     VerificationError
-        A package that cannot be verified: not an ML program, several functions, files outside
-        the package, or operators that the evaluator does not know.
+        It is not an ML program, has several functions, or files outside the package.
     """
     data = (path / "Data").resolve()
     model = _inside(data, _model_file(path))
@@ -63,8 +79,7 @@ def open_package(path: Path) -> Package:
         if name == file or PurePosixPath(name).name != name:
             raise VerificationError(f"The program reads weights from {file!r}", fix=_DAMAGED)
         _inside(data, str((weights / name).relative_to(data)))
-    _refuse_unknown(block)
-    return Package(specification, function, weights, frozenset(_names(specification, block)))
+    return Package(specification, function, block, weights, frozenset(_names(specification, block)))
 
 
 _DAMAGED = "The package is damaged or was tampered with; export it again"
@@ -130,15 +145,16 @@ def _only_block(specification: Any) -> tuple[str, Any]:
     return name, blocks[functions[name].opset]
 
 
-def _operations(block: Any) -> Iterator[Any]:
+def operations(block: Any) -> Iterator[Any]:
+    """Yield the operations of a block, and those of the blocks in them."""
     for operation in block.operations:
         yield operation
         for nested in operation.blocks:
-            yield from _operations(nested)
+            yield from operations(nested)
 
 
 def _weight_files(block: Any) -> Iterator[str]:
-    for operation in _operations(block):
+    for operation in operations(block):
         for value in operation.attributes.values():
             yield from _files_of(value)
         for argument in operation.inputs.values():
@@ -156,9 +172,11 @@ def _files_of(value: Any) -> Iterator[str]:
 
 
 def _refuse_unknown(block: Any) -> None:
+    from lightmobile.export.verification.mil.registry import known
+
     unknown = {
         operation.type: ", ".join(repr(output.name) for output in operation.outputs)
-        for operation in _operations(block)
+        for operation in operations(block)
         if operation.type not in known() | {"const"}
     }
     if unknown:
@@ -171,7 +189,7 @@ def _refuse_unknown(block: Any) -> None:
 
 def _names(specification: Any, block: Any) -> Iterator[str]:
     seen: set[str] = set()
-    defined = [output.name for op in _operations(block) for output in op.outputs]
+    defined = [output.name for op in operations(block) for output in op.outputs]
     function = next(iter(specification.mlProgram.functions.values()))
     for name in [value.name for value in function.inputs] + defined:
         if name in seen:

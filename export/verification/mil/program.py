@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightmobile.errors import UsageError, VerificationError
+from lightmobile.export.verification.compressed import Compressed
 from lightmobile.export.verification.mil import (
     activations,
     compression,
@@ -70,12 +71,14 @@ class MilProgram:
         outputs: list[Output],
         constants: dict[int, Value],
         weights: dict[str, int],
+        grids: dict[int, Compressed],
     ) -> None:
         self._inputs = inputs
         self._outputs = outputs
         self._nodes = nodes
         self._constants = constants
         self._weights = weights
+        self._grids = grids
         self._last_used = _last_used(nodes, outputs)
         self.inputs = {value.name: value.type for value in inputs}
         self.outputs = {value.name: value.type for value in outputs}
@@ -106,14 +109,15 @@ class MilProgram:
         """Count the operators by type, constants left out."""
         return Counter(node.type for node in self._nodes)
 
-    def weights(self) -> dict[str, Array]:
+    def weights(self) -> dict[str, Array | Compressed]:
         """Return the floating-point constants of more than one element, by their names.
 
-        Compressed ones are returned decompressed, in place of the constants they are made of.
-        The arrays share memory with the program: do not write to them.
+        Those that the package keeps quantized or in palettes come with their grids, other
+        compressed ones decompressed, each in place of the constants it is made of. The arrays
+        share memory with the program: do not write to them.
         """
         return {
-            name: constant.numpy()
+            name: self._grids.get(slot) or constant.numpy()
             for name, slot in self._weights.items()
             if isinstance(constant := self._constants[slot], Tensor)
         }
@@ -199,6 +203,7 @@ class _Reader:
         self._slots: dict[Any, int] = {}
         self._constants: dict[int, Value] = {}
         self._weights: dict[str, int] = {}
+        self._grids: dict[int, Compressed] = {}
         self._folded: set[int] = set()
 
     def read(self, function: Any) -> MilProgram:
@@ -214,7 +219,7 @@ class _Reader:
             for slot, value in self._constants.items()
             if slot in used or slot in weights.values()
         }
-        return MilProgram(inputs, nodes, outputs, constants, weights)
+        return MilProgram(inputs, nodes, outputs, constants, weights, self._grids)
 
     def _node(self, operation: Any) -> Iterator[Node]:
         outputs = tuple(self._output(var) for var in operation.outputs)
@@ -228,6 +233,8 @@ class _Reader:
             return
         for output, value in zip(outputs, evaluate(node, self._constants), strict=True):
             self._keep(output, value)
+            if grid := compression.grid_of(node, self._constants, value):
+                self._grids[output.slot] = grid
         self._folded |= node.slots()
 
     def _keep(self, output: Output, value: Value) -> None:
