@@ -12,21 +12,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lightmobile.export.artifact import Artifact as Artifact
+    from lightmobile.export.inspection.inspect import Inspection as Inspection
+    from lightmobile.export.inspection.inspect import inspect as inspect
     from lightmobile.export.manifest import Manifest as Manifest
     from lightmobile.export.manifest import read_manifest as read_manifest
+    from lightmobile.export.quantization.search import quantize_search as quantize_search
     from lightmobile.export.session import export as export
     from lightmobile.export.spec import ExportSpec as ExportSpec
     from lightmobile.export.targets import lower as lower
     from lightmobile.export.verification.evaluate import evaluate as evaluate
+    from lightmobile.export.verification.verify import rank_layers as rank_layers
     from lightmobile.export.verification.verify import verify as verify
 
 _HOMES = {
     "Artifact": "artifact",
     "ExportSpec": "spec",
+    "Inspection": "inspection.inspect",
     "Manifest": "manifest",
     "evaluate": "verification.evaluate",
     "export": "session",
+    "inspect": "inspection.inspect",
     "lower": "targets",
+    "quantize_search": "quantization.search",
+    "rank_layers": "verification.verify",
     "read_manifest": "manifest",
     "verify": "verification.verify",
 }
@@ -34,10 +42,14 @@ _HOMES = {
 __all__ = [
     "Artifact",
     "ExportSpec",
+    "Inspection",
     "Manifest",
     "evaluate",
     "export",
+    "inspect",
     "lower",
+    "quantize_search",
+    "rank_layers",
     "read_manifest",
     "verify",
 ]

@@ -17,7 +17,7 @@ from lightmobile.errors import UsageError
 from lightmobile.models.scaling import Scaling
 
 if TYPE_CHECKING:
-    from lightmobile.export.manifest import Parity
+    from lightmobile.export.manifest import Parity, Placement
     from lightmobile.export.spec import ExportSpec
 
 __all__ = [
@@ -51,6 +51,8 @@ class Artifact:
         Taken from the cache: nothing was lowered again.
     seconds
         Wall time from the call to the artifact being in place.
+    placements
+        The manifest's: which operators its delegates take.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class Artifact:
     cached: bool
     seconds: float
     parity: Parity
+    placements: tuple[Placement, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``lightmobile export --json`` prints of one artifact."""
@@ -77,6 +80,7 @@ class Artifact:
             "cached": self.cached,
             "seconds": round(self.seconds, 3),
             "parity": self.parity.model_dump(include=figures),
+            "placements": [placement.model_dump() for placement in self.placements],
         }
 
 
@@ -102,8 +106,9 @@ def slug(model: str) -> str:
 def file_name(model: str, spec: ExportSpec, suffix: str, *, features_only: bool = False) -> str:
     """Return ``<slug>.<backend>.<precision><suffix>`` of `model` lowered as `spec` says.
 
-    `spec.input_size`, the batch and the layout appear where they are not the usual ones, and
-    ``features`` where the head was left out.
+    `spec.input_size`, the batch, the layout and the I/O type appear where they are not the usual
+    ones, ``features`` where the head was left out, and ``mixed`` where layers were kept from
+    quantization.
     """
     parts = [slug(model)]
     if features_only:
@@ -114,6 +119,10 @@ def file_name(model: str, spec: ExportSpec, suffix: str, *, features_only: bool 
         parts.append(f"b{spec.batch}")
     if spec.layout != "nchw":
         parts.append(spec.layout)
+    if spec.io != "float32":
+        parts.append(f"{spec.io}_io")
+    if spec.keep_fp:
+        parts.append("mixed")
     return f"{'-'.join(parts)}.{spec.backend}.{spec.precision}{suffix}"
 
 

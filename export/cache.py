@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from lightmobile.errors import UsageError
 from lightmobile.export.artifact import sha256_of, size_of
 from lightmobile.export.manifest import manifest_path, read_manifest
-from lightmobile.export.spec import target_info
 from lightmobile.models.bridges.timm_bridge import is_timm
 
 if TYPE_CHECKING:
+    from lightmobile.export.calibration import Calibration
     from lightmobile.export.spec import ExportSpec
     from lightmobile.models.registry import ModelFacts
 
@@ -78,6 +78,7 @@ def key_of(
     overrides: Mapping[str, Any],
     spec: ExportSpec,
     weights: Mapping[str, Any],
+    calibration: Calibration | None = None,
 ) -> str:
     """Return the SHA-256 over everything that decides the artifact and its manifest.
 
@@ -85,15 +86,16 @@ def key_of(
     ----------
     weights
         The seed, or the name and hash of the checkpoint.
+    calibration
+        The images, where the precision wants any.
     """
     decisive = {
         "model": facts.name,
         "overrides": dict(overrides),
         "spec": spec.to_dict(),
         "weights": dict(weights),
-        "versions": versions_of(
-            *target_info(spec.target).packages, *_WEIGHT_MAKERS, *model_packages(facts.name)
-        ),
+        "versions": versions_of(*spec.packages, *_WEIGHT_MAKERS, *model_packages(facts.name)),
+        "calibration": calibration and calibration.identity(),
         "sources": _sources_sha256(facts.module),
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lightmobile.export.calibration import Calibration
 from lightmobile.export.spec import ExportSpec
 
 __all__ = ["Job"]
@@ -27,6 +28,10 @@ class Job:
         Where the artifact will lie in the end; errors name it.
     search_path
         Where the modules of a user's model are, see `lightmobile.models.bridges.function`.
+    calibration
+        The images that calibrate, where the precision wants any.
+    require_full_delegation
+        Whether an operator that its delegate leaves is an error.
     """
 
     model: str
@@ -37,6 +42,8 @@ class Job:
     preprocessing: dict[str, Any]
     output_dir: str
     search_path: list[str]
+    calibration: Calibration | None = None
+    require_full_delegation: bool = False
 
     def to_json(self) -> str:
         """Return one line."""
@@ -46,9 +53,17 @@ class Job:
     def from_json(cls, line: str) -> Job:
         """Return the job of `to_json`."""
         fields = json.loads(line)
-        spec = fields.pop("spec")
-        if spec["input_size"]:
-            spec["input_size"] = tuple(spec["input_size"])
+        spec, calibration = fields.pop("spec"), fields.pop("calibration")
         return cls(
-            **fields | {"spec": ExportSpec(**spec), "input_size": tuple(fields["input_size"])}
+            **_tuples(fields),
+            spec=ExportSpec(**_tuples(spec)),
+            calibration=Calibration(**_tuples(calibration)) if calibration else None,
         )
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    # JSON knows lists only; the search path is one.
+    return {
+        name: tuple(value) if isinstance(value, list) and name != "search_path" else value
+        for name, value in fields.items()
+    }

@@ -8,12 +8,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lightmobile.errors import UsageError
+from lightmobile.models import preprocessing
 
 __all__ = [
+    "CalibrationSource",
     "Manifest",
     "Parity",
     "Placement",
     "Preprocessing",
+    "Quantization",
     "Tensor",
     "WeightSource",
     "manifest_path",
@@ -34,6 +37,31 @@ class Preprocessing(_Part):
     interpolation: Literal["bilinear", "bicubic"]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+
+    def recipe(self) -> preprocessing.Preprocessing:
+        """Return what `lightmobile.models.preprocessing` follows."""
+        return preprocessing.Preprocessing(
+            self.resize, self.crop, self.interpolation, self.mean, self.std
+        )
+
+
+class CalibrationSource(_Part):
+    """The images that showed the quantizer the ranges of activations."""
+
+    source: str = Field(description="photos, or the name of a folder")
+    samples: int
+    seed: int = Field(description="of the choice among more images, or of the photos' crops")
+    sha256: str | None = Field(default=None, description="over the folder's chosen files")
+
+
+class Quantization(_Part):
+    """What was rounded to grids laid over it, and what was not."""
+
+    weights: str
+    activations: str
+    io: str = Field(description="type of the inputs and outputs")
+    kept: tuple[str, ...] = Field(description="layers left in floating point")
+    calibration: CalibrationSource | None = None
 
 
 class WeightSource(_Part):
@@ -60,11 +88,25 @@ class Tensor(_Part):
 
 
 class Placement(_Part):
-    """Where the operators of the artifact run, by the exporter's own report."""
+    """Which operators of the artifact a delegate takes, and why it leaves the others."""
 
+    delegate: str = Field(
+        default="", description="xnnpack, vulkan, coreml, qnn, gpu; empty: there is none"
+    )
+    by: str = Field(
+        default="", description="who says so: the exporter, LiteRT on this host, published rules"
+    )
     delegated_subgraphs: int
     delegated: dict[str, int] = Field(description="operator name -> count taken by the delegate")
     undelegated: dict[str, int] = Field(description="operator name -> count left to the runtime")
+    reasons: dict[str, str] = Field(
+        default={}, description="operator name -> why the delegate does not take all of that name"
+    )
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is a delegate and it takes every operator."""
+        return bool(self.delegate) and not self.undelegated
 
 
 class Parity(_Part):
@@ -104,7 +146,10 @@ class Manifest(_Part):
     versions: dict[str, str]
     why_precision: str
     lowering: dict[str, str] = {}
-    placement: Placement | None = None
+    quantization: Quantization | None = None
+    placements: tuple[Placement, ...] = Field(
+        default=(), description="the first is of the backend that the file is made for"
+    )
     parity: Parity | None = None
 
     model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)

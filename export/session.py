@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from safetensors import SafetensorError
 
-from lightmobile.errors import LightmobileError, UsageError
+from lightmobile.errors import DelegationError, LightmobileError, UsageError
 from lightmobile.export import cache
 from lightmobile.export.artifact import (
     Artifact,
@@ -25,9 +25,12 @@ from lightmobile.export.artifact import (
     out_of_memory,
     sha256_of,
 )
+from lightmobile.export.calibration import PHOTOS, Calibration
 from lightmobile.export.crew import Crew
+from lightmobile.export.delegation import require_delegate, require_whole
 from lightmobile.export.job import Job
 from lightmobile.export.manifest import manifest_path, read_manifest
+from lightmobile.export.precision import PRECISIONS
 from lightmobile.export.spec import ExportSpec, target_info
 from lightmobile.export.targets import BUILT_IN
 from lightmobile.models.bridges.function import is_function, search_path
@@ -36,7 +39,7 @@ from lightmobile.models.registry import model_info
 
 if TYPE_CHECKING:
     from lightmobile.export.crew import Report
-    from lightmobile.export.spec import Layout
+    from lightmobile.export.spec import IO, Layout
     from lightmobile.models.registry import ModelFacts
 
 __all__ = ["export"]
@@ -54,6 +57,12 @@ def export(
     input_size: tuple[int, int] | None = None,
     batch: int = 1,
     layout: Layout | None = None,
+    io: IO | None = None,
+    calibration: str | Path = PHOTOS,
+    calibration_samples: int | None = None,
+    keep_fp: Sequence[str] = (),
+    min_sqnr: float | None = None,
+    require_full_delegation: bool = False,
     overrides: Mapping[str, Any] | None = None,
     output_dir: str | Path = "lightmobile-out",
     seed: int = 0,
@@ -71,7 +80,7 @@ def export(
         returns a module, as ``package.module:function``.
     targets
         ``executorch``, ``coreml``, ``tflite``, those of plug-ins, or ``"all"`` built-in ones.
-    backend, precision, layout
+    backend, precision, layout, io
         The default of each target where None; every target asked for must be able to do it.
     checkpoint
         File with trained weights. Without it the weights are made from `seed`, scaled so that
@@ -85,6 +94,17 @@ def export(
         Height and width in pixels; the model's own where None.
     batch
         Images per inference.
+    calibration
+        A folder of images that show the ranges of activations to int8, or ``photos``: random
+        crops of two photographs.
+    calibration_samples
+        How many images at most; 128 where None.
+    keep_fp
+        Layers that quantization leaves alone, by their names in the deployed module.
+    min_sqnr
+        What a quantized artifact has to keep, in dB, instead of its precision's bar.
+    require_full_delegation
+        Whether an operator that an artifact's own delegate leaves is an error.
     overrides
         Options of the model, such as ``{"num_classes": 10}`` or ``{"features_only": True}``.
     output_dir
@@ -109,6 +129,8 @@ def export(
         written.
     VerificationError
         An artifact does not compute what PyTorch computes; it is not kept.
+    DelegationError
+        A delegate leaves operators, and `require_full_delegation` is set; it is not kept.
     InternalError
         An exporter failed.
 
@@ -124,26 +146,46 @@ def export(
         backend=backend or "",
         precision=precision or "",
         layout=layout or "nchw",
+        io=io or "float32",
+        keep_fp=tuple(keep_fp),
+        min_sqnr=min_sqnr,
         # The model's own size, said or not, is one and the same export.
         input_size=None if facts == model_info(model) else facts.input_size,
         batch=batch,
     )
+    if require_full_delegation:
+        for spec in specs:
+            require_delegate(spec)
     options = dict(overrides or {})
     weights = _Weights.of(facts, checkpoint, pretrained=pretrained, untrained=untrained, seed=seed)
     # Taken before anything is made: sources edited meanwhile made no part of it. Nobody knows all
     # the sources that a user's function is made of.
+    images = _calibration(specs, calibration, calibration_samples, seed)
     keys = {
-        spec.target: cache.key_of(facts, options, spec, weights.identity)
+        spec.target: cache.key_of(facts, options, spec, weights.identity, images.get(spec.target))
         for spec in specs
         if not is_function(model)
     }
     report = progress or _unheard
     folder = Path(output_dir)
     with _stage(folder) as stage:
-        session = _Session(facts, options, weights, keys, folder, stage, report, started)
+        session = _Session(
+            facts,
+            options,
+            weights,
+            images,
+            keys,
+            require_full_delegation,
+            folder,
+            stage,
+            report,
+            started,
+        )
         missing = [spec for spec in specs if not (use_cache and session.take_cached(spec))]
         if missing:
             session.make(missing, verbose=verbose, log=Path(log) if log else None)
+        if session.failures:
+            raise session.failures[0]
     return [session.artifacts[spec.target] for spec in specs]
 
 
@@ -190,25 +232,34 @@ class _Weights:
 class _Session:
     """One call of `export`: what it was asked, and the artifacts that are in place so far.
 
-    `keys` and `artifacts` are by target; without a key the cache is left alone.
+    `images`, `keys` and `artifacts` are by target; without a key the cache is left alone.
     """
 
     facts: ModelFacts
     overrides: dict[str, Any]
     weights: _Weights
+    images: dict[str, Calibration]
     keys: dict[str, str]
+    require_full_delegation: bool
     folder: Path
     stage: Path
     report: Report
     started: float
     artifacts: dict[str, Artifact] = field(default_factory=dict)
+    failures: list[LightmobileError] = field(default_factory=list)
 
     def take_cached(self, spec: ExportSpec) -> bool:
-        """Put the artifact of `spec` in place if the cache has it."""
+        """Put the artifact of `spec` in place if the cache has it, and it is as asked for."""
         key = self.keys.get(spec.target)
         hit = cache.find(key, self._name(spec)) if key else None
         if hit is None:
             return False
+        if self.require_full_delegation:
+            try:
+                require_whole(hit.name, read_manifest(hit).placements)
+            except DelegationError as error:
+                self.failures.append(error)
+                return True
         copies = self.stage / "cached" / spec.target
         copies.mkdir(parents=True)
         for source in (hit, manifest_path(hit)):
@@ -218,7 +269,6 @@ class _Session:
 
     def make(self, specs: Sequence[ExportSpec], *, verbose: bool, log: Path | None) -> None:
         """Make the artifacts of `specs` side by side, each in place as soon as it is verified."""
-        failures: list[LightmobileError] = []
         crew = Crew(self.stage, self.report)
         with _logs_kept(crew, verbose=verbose, log=log), crew:
             for spec in specs:
@@ -226,14 +276,12 @@ class _Session:
             self._prepare(crew, specs[0])
             for worker, failure in crew.results():
                 if failure:
-                    failures.append(failure)
+                    self.failures.append(failure)
                 else:
                     artifact = worker.folder / worker.job.name
                     if key := self.keys.get(worker.job.spec.target):
                         cache.store(key, artifact)
                     self._put(artifact, cached=False)
-        if failures:
-            raise failures[0]
 
     def _prepare(self, crew: Crew, spec: ExportSpec) -> None:
         # torch is imported here, while the workers import their exporters.
@@ -280,6 +328,7 @@ class _Session:
             cached=cached,
             seconds=time.perf_counter() - self.started,
             parity=manifest.parity,
+            placements=manifest.placements,
         )
         self.report(manifest.target, "cached" if cached else "done")
 
@@ -293,6 +342,8 @@ class _Session:
             preprocessing=asdict(self.facts.preprocessing),
             output_dir=str(self.folder.resolve()),
             search_path=search_path(self.facts.name),
+            calibration=self.images.get(spec.target),
+            require_full_delegation=self.require_full_delegation,
         )
 
     def _name(self, spec: ExportSpec) -> str:
@@ -307,6 +358,19 @@ def _specs(targets: Sequence[str] | str, **choices: Any) -> list[ExportSpec]:
     if not targets:
         raise UsageError("There is no target", fix=f"Use {', '.join(BUILT_IN)} or all")
     return [ExportSpec(target, **choices) for target in dict.fromkeys(targets)]
+
+
+def _calibration(
+    specs: Sequence[ExportSpec], source: str | Path, samples: int | None, seed: int
+) -> dict[str, Calibration]:
+    targets = [spec.target for spec in specs if PRECISIONS[spec.precision].calibrated]
+    if not targets and (source != PHOTOS or samples is not None):
+        raise UsageError(
+            "Nothing here is calibrated",
+            why=f"The precisions are {', '.join(spec.precision for spec in specs)}",
+            fix="Leave --calibration out, or give --precision int8",
+        )
+    return dict.fromkeys(targets, Calibration.of(source, samples, seed)) if targets else {}
 
 
 def _unheard(_target: str, _phase: str) -> None:

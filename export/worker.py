@@ -24,8 +24,19 @@ from typing import TYPE_CHECKING, Any, TextIO
 from lightmobile.errors import InternalError, LightmobileError
 from lightmobile.export.artifact import disk_error, full_disk, out_of_memory, sha256_of, size_of
 from lightmobile.export.cache import model_packages, versions_of
+from lightmobile.export.calibration import CalibrationImages
+from lightmobile.export.delegation import require_whole
 from lightmobile.export.job import Job
-from lightmobile.export.manifest import Manifest, Preprocessing, WeightSource, manifest_path
+from lightmobile.export.manifest import (
+    CalibrationSource,
+    Manifest,
+    Preprocessing,
+    Quantization,
+    WeightSource,
+    manifest_path,
+)
+from lightmobile.export.precision import PRECISIONS
+from lightmobile.export.quantization.layers import require_layers
 from lightmobile.export.spec import target_info
 from lightmobile.export.targets import load_target
 
@@ -90,14 +101,29 @@ def _make(job: Job, messages: queue.SimpleQueue[str], phase: Callable[[str], Non
     phase("lowering")
     artifact = Path(job.name)
     example = torch.zeros(job.spec.batch, 3, *job.input_size)
-    lowered = target.lower(module, job.spec, artifact, example)
+    require_layers(module, job.spec.keep_fp)
+    lowered = target.lower(module, job.spec, artifact, example, _images(job, phase))
+    if job.require_full_delegation:
+        require_whole(job.name, lowered.placements)
     _release_memory()
     manifest = _manifest(job, lowered, source, artifact)
     reference = Path(json.loads(messages.get())["reference"])
     phase("verifying")
-    parity = _verify(artifact, manifest, module, reference)
+    parity = _verify(artifact, manifest, module, reference, job.spec.min_sqnr)
     whole = manifest.model_copy(update={"parity": parity})
     manifest_path(artifact).write_text(whole.to_json(), encoding="utf-8")
+
+
+def _images(job: Job, phase: Callable[[str], None]) -> CalibrationImages | None:
+    if job.calibration is None:
+        return None
+
+    def report(done: int, samples: int) -> None:
+        if 10 * done // samples > 10 * (done - 1) // samples:  # a tenth at a time
+            phase(f"calibrating {done}/{samples}")
+
+    recipe = Preprocessing(**job.preprocessing).recipe()
+    return CalibrationImages(job.calibration, recipe, job.spec.batch, report)
 
 
 def _release_memory() -> None:
@@ -111,7 +137,7 @@ def _release_memory() -> None:
 
 
 def _manifest(job: Job, lowered: Lowered, weights: WeightSource, artifact: Path) -> Manifest:
-    info = target_info(job.spec.target)
+    backend = target_info(job.spec.target).backends[job.spec.backend]
     return Manifest(
         model=job.model,
         overrides=job.overrides,
@@ -128,10 +154,24 @@ def _manifest(job: Job, lowered: Lowered, weights: WeightSource, artifact: Path)
         file=artifact.name,
         file_sha256=sha256_of(artifact),
         file_bytes=size_of(artifact),
-        versions=versions_of(*info.packages, *model_packages(job.model)),
-        why_precision=_why(job, info.precisions[0], info.why_default),
+        versions=versions_of(*job.spec.packages, *model_packages(job.model)),
+        why_precision=_why(job, backend.precisions[0], backend.why_default),
+        quantization=_quantization(job),
         lowering=lowered.lowering,
-        placement=lowered.placement,
+        placements=lowered.placements,
+    )
+
+
+def _quantization(job: Job) -> Quantization | None:
+    precision = PRECISIONS[job.spec.precision]
+    if not precision.quantized:
+        return None
+    return Quantization(
+        weights=precision.weights,
+        activations=precision.activations,
+        io=job.spec.io,
+        kept=job.spec.keep_fp,
+        calibration=CalibrationSource(**job.calibration.identity()) if job.calibration else None,
     )
 
 
@@ -141,14 +181,20 @@ def _why(job: Job, default: str, why_default: str) -> str:
     return f"asked for; the default is {default}: {why_default}"
 
 
-def _verify(artifact: Path, manifest: Manifest, module: nn.Module, reference: Path) -> Parity:
+def _verify(
+    artifact: Path,
+    manifest: Manifest,
+    module: nn.Module,
+    reference: Path,
+    min_sqnr: float | None,
+) -> Parity:
     from lightmobile.export.verification.parity import check
     from lightmobile.export.verification.reference import Reference
     from lightmobile.models.bridges.constants import computed_constants
 
     weights = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
     computed = computed_constants(module)
-    return check(artifact, manifest, Reference.load(reference), weights, computed)
+    return check(artifact, manifest, Reference.load(reference), weights, computed, min_sqnr)
 
 
 def _explain(error: Exception, folder: Path) -> LightmobileError:

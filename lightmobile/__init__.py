@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lightmobile.export import ExportSpec as ExportSpec
     from lightmobile.export import evaluate as evaluate
     from lightmobile.export import export as export
+    from lightmobile.export import inspect as inspect
     from lightmobile.export import lower as lower
     from lightmobile.export import verify as verify
     from lightmobile.models import complexity as complexity
@@ -33,6 +34,7 @@ _HOMES = {
     "create_model": "lightmobile.models",
     "evaluate": "lightmobile.export",
     "export": "lightmobile.export",
+    "inspect": "lightmobile.export",
     "fuse": "lightmobile.models",
     "list_models": "lightmobile.models",
     "lower": "lightmobile.export",
@@ -51,6 +53,7 @@ __all__ = [
     "evaluate",
     "export",
     "fuse",
+    "inspect",
     "list_models",
     "lower",
     "model_info",

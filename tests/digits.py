@@ -50,17 +50,32 @@ def train(model: nn.Module, epochs: int = 6, seed: int = 0) -> None:
     model.eval()
 
 
+def held_out() -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the images and labels that `train` does not show, as `tensors` does."""
+    x, y = tensors()
+    return x[-HELD_OUT:], y[-HELD_OUT:]
+
+
 @torch.no_grad()
 def accuracy(model: nn.Module) -> float:
     """Return the share of held-out images that `model` recognises."""
-    x, y = (tensor[-HELD_OUT:] for tensor in tensors())
+    x, y = held_out()
     return (model(x).argmax(1) == y).float().mean().item()
 
 
 def write_held_out(folder: Path) -> None:
     """Write the held-out images as PNG files, a folder a class."""
-    pixels, labels = images()
-    for index in range(len(labels) - HELD_OUT, len(labels)):
-        place = folder / str(labels[index])
+    _write(folder, slice(-HELD_OUT, None))
+
+
+def write_training(folder: Path) -> None:
+    """Write the images that `train` shows, likewise."""
+    _write(folder, slice(None, -HELD_OUT))
+
+
+def _write(folder: Path, chosen: slice) -> None:
+    pixels, labels = (each[chosen] for each in images())
+    for index, (image, label) in enumerate(zip(pixels, labels, strict=True)):
+        place = folder / str(label)
         place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels[index]).save(place / f"{index}.png")
+        Image.fromarray(image).save(place / f"{index}.png")

@@ -16,6 +16,7 @@ COMMANDS = (
     "eval",
     "export",
     "info",
+    "inspect",
     "models",
     "results",
     "scale",

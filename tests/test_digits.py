@@ -3,12 +3,17 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from lightmobile.export.manifest import read_manifest
+from lightmobile.export.precision import PRECISIONS
+from lightmobile.export.verification.engines import answer, open_engines
+from lightmobile.export.verification.metrics import BARS, sqnr_db
 from lightmobile.models import fuse
 from lightmobile.models.fasternet import FasterNet
 from lightmobile.models.layers.deep_training import lambda_schedule, set_lambda
@@ -19,21 +24,31 @@ from tests.cli import lightmobile
 pytestmark = pytest.mark.slow
 
 
+class Trained(NamedTuple):
+    """A network that has learnt, its checkpoint and its accuracy."""
+
+    deployed: nn.Module
+    checkpoint: Path
+    accuracy: float
+
+
 def _train_with_fading_activations(model: nn.Module) -> None:
     for epoch in range(20):
         set_lambda(model, lambda_schedule(epoch, 12))
         digits.train(model, epochs=1, seed=epoch)
 
 
-def _checkpoint(folder: Path, model: nn.Module, train: Callable[[nn.Module], None]) -> float:
-    """Train `model`, write its checkpoint, and return its accuracy."""
+def _trained(folder: Path, model: nn.Module, train: Callable[[nn.Module], None]) -> Trained:
+    """Train `model` and write its checkpoint."""
     started = time.process_time()  # It trains on one thread, whatever else the machine does.
     train(model)
     assert time.process_time() - started < 60
     accuracy = digits.accuracy(model)
-    assert digits.accuracy(fuse(model)) == accuracy > 0.9
-    save_file(model.state_dict(), folder / "digits.safetensors")
-    return accuracy
+    deployed = fuse(model)
+    assert digits.accuracy(deployed) == accuracy > 0.9
+    checkpoint = folder / "digits.safetensors"
+    save_file(model.state_dict(), checkpoint)
+    return Trained(deployed, checkpoint, accuracy)
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +59,28 @@ def held_out(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def training(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    digits.write_training(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def fasternet(tmp_path_factory):
-    """A folder with a checkpoint of the plug-in's model, and its accuracy."""
+    """The plug-in's model."""
     folder = tmp_path_factory.mktemp("fasternet")
+    torch.manual_seed(0)
     size = {"embed_dim": 16, "depths": (1, 1, 2, 1), "feature_dim": 64, "num_classes": 10}
-    return folder, _checkpoint(folder, FasterNet(**size, act="relu"), digits.train)
+    return _trained(folder, FasterNet(**size, act="relu"), digits.train)
 
 
 @pytest.fixture(scope="module")
 def vanillanet(tmp_path_factory):
-    """The same of a network whose convolutions grow together as it learns."""
+    """Its network whose convolutions grow together as it learns."""
     folder = tmp_path_factory.mktemp("vanillanet")
     torch.manual_seed(0)
     network = VanillaNet(dims=(24, 48, 48), strides=(2, 1), act_num=1, num_classes=10)
-    return folder, _checkpoint(folder, network, _train_with_fading_activations)
+    return _trained(folder, network, _train_with_fading_activations)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +104,7 @@ def test_accuracy_of_merged_convolutions_survives(vanillanet, held_out, plugin_e
 
 
 def _accuracy_survives(model, trained, held_out, env, output, words):
-    folder, accuracy = trained
-    checkpoint = ["--checkpoint", folder / "digits.safetensors"]
+    checkpoint = ["--checkpoint", trained.checkpoint]
     done = lightmobile("export", model, *words, *checkpoint, "-o", output, "--json", env=env)
     assert done.code == 0, done.err
     for artifact in done.json["artifacts"]:
@@ -95,7 +117,47 @@ def _accuracy_survives(model, trained, held_out, env, output, words):
         evaluated = lightmobile(*words, env=env).json
         assert evaluated["samples"] == digits.HELD_OUT
         # fp16 may turn an image that lies on the border: one in 360.
-        assert evaluated["top1"] == pytest.approx(accuracy, abs=1.5 / digits.HELD_OUT)
+        assert evaluated["top1"] == pytest.approx(trained.accuracy, abs=1.5 / digits.HELD_OUT)
         verified = lightmobile("verify", artifact["path"], *checkpoint, env=env)
         assert verified.code == 0, verified.err
         assert lightmobile("verify", artifact["path"], env=env).code == 2
+
+
+@pytest.mark.parametrize(
+    ("precision", "targets"),
+    [
+        ("int8", "all"),
+        pytest.param("int16x8", "tflite", marks=pytest.mark.nightly),
+        pytest.param("int8_dynamic", "executorch,tflite", marks=pytest.mark.nightly),
+        pytest.param("w8", "coreml,tflite", marks=pytest.mark.nightly),
+        pytest.param("w6p", "coreml", marks=pytest.mark.nightly),
+    ],
+)
+def test_accuracy_survives_quantization(
+    fasternet, training, held_out, plugin_env, tmp_path, precision, targets
+):
+    words = ["--target", targets, "--precision", precision, "--checkpoint", fasternet.checkpoint]
+    if PRECISIONS[precision].calibrated:
+        # The photographs that an export is judged on go beyond the ranges of any digits, and what
+        # lies beyond is cut off: 19 dB are left there, and 32 and more on digits.
+        words += ["--calibration", training, "--min-sqnr", "10"]
+    done = lightmobile(
+        "export", "fasternet_digits", *words, "-o", tmp_path, "--json", env=plugin_env
+    )
+    assert done.code == 0, done.err
+    for artifact in done.json["artifacts"]:
+        words = ["eval", artifact["path"], "--data", held_out, "--json"]
+        evaluated = lightmobile(*words, env=plugin_env).json
+        assert evaluated["samples"] == digits.HELD_OUT
+        assert evaluated["top1"] == pytest.approx(fasternet.accuracy, abs=0.01)
+        sqnr = _sqnr_on_held_out(Path(artifact["path"]), fasternet.deployed)
+        assert sqnr >= BARS[precision].sqnr_db
+
+
+@torch.no_grad()
+def _sqnr_on_held_out(artifact: Path, deployed: nn.Module) -> float:
+    images, _ = digits.held_out()
+    manifest = read_manifest(artifact)
+    engine, *_ = open_engines(artifact, manifest)
+    logits, *_ = answer(engine, artifact, images.numpy(), manifest.layout)
+    return sqnr_db(deployed(images).numpy(), logits)

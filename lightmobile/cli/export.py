@@ -19,7 +19,8 @@ from lightmobile.cli.output import (
 from lightmobile.cli.progress import progress
 
 if TYPE_CHECKING:
-    from lightmobile.export.spec import Layout
+    from lightmobile.export.manifest import Placement
+    from lightmobile.export.spec import IO, Layout
 
 
 @click.command()
@@ -31,11 +32,46 @@ if TYPE_CHECKING:
     show_default=True,
     help="executorch, coreml, tflite, several with commas, or all.",
 )
-@click.option("--backend", help="ExecuTorch: xnnpack (default) or portable.")
+@click.option("--backend", help="ExecuTorch: xnnpack (default), portable, vulkan, coreml or qnn.")
 @click.option(
     "--precision",
-    help="fp32 or fp16. Default: ExecuTorch fp32, TFLite fp32, Core ML fp16 "
-    "(fp32 never runs on the Neural Engine).",
+    help="fp32, fp16, int8, or one of a target's own (docs/quantization.md). Default: ExecuTorch "
+    "fp32, TFLite fp32, Core ML fp16 (fp32 never runs on the Neural Engine).",
+)
+@click.option(
+    "--calibration",
+    default="photos",
+    show_default=True,
+    metavar="DIR|photos",
+    help="Images that show int8 the ranges of activations.",
+)
+@click.option(
+    "--calibration-samples",
+    type=int,
+    metavar="N",
+    help="How many images at most. Default: 128.",
+)
+@click.option(
+    "--keep-fp",
+    multiple=True,
+    metavar="LAYER",
+    help="A layer that quantization leaves alone, with all inside it. Repeatable.",
+)
+@click.option(
+    "--min-sqnr",
+    type=float,
+    metavar="DB",
+    help="What a quantized file has to keep, instead of its precision's bar.",
+)
+@click.option(
+    "--require-full-delegation",
+    is_flag=True,
+    help="An operator that the file's own delegate leaves is an error, exit code 4.",
+)
+@click.option(
+    "--io",
+    type=click.Choice(["float32", "int8"]),
+    help="Type of inputs and outputs; TFLite int8: both.",
 )
 @click.option(
     "--checkpoint",
@@ -69,6 +105,12 @@ def export(
     targets: str,
     backend: str | None,
     precision: str | None,
+    calibration: str,
+    calibration_samples: int | None,
+    keep_fp: tuple[str, ...],
+    min_sqnr: float | None,
+    require_full_delegation: bool,
+    io: IO | None,
     checkpoint: Path | None,
     pretrained: bool,
     untrained: bool,
@@ -95,6 +137,12 @@ def export(
             targets=targets if targets == "all" else tuple(targets.split(",")),
             backend=backend,
             precision=precision,
+            calibration=calibration,
+            calibration_samples=calibration_samples,
+            keep_fp=keep_fp,
+            min_sqnr=min_sqnr,
+            require_full_delegation=require_full_delegation,
+            io=io,
             checkpoint=checkpoint,
             pretrained=pretrained,
             untrained=untrained,
@@ -126,4 +174,20 @@ def export(
         ],
         artifacts,
         title=f"{model}: each file computed what PyTorch computes",
+    )
+    for artifact in artifacts:
+        for placement in artifact.placements:
+            if placement.delegate and placement.undelegated:
+                _print_undelegated(artifact.path.name, placement)
+
+
+def _print_undelegated(name: str, placement: Placement) -> None:
+    print_table(
+        [
+            Column("operator", lambda row: row[0]),
+            Column("count", lambda row: str(row[1]), "right"),
+            Column("why not", lambda row: placement.reasons.get(row[0], "-")),
+        ],
+        sorted(placement.undelegated.items(), key=lambda row: -row[1]),
+        title=f"{name}: what {placement.delegate} leaves ({placement.by})",
     )

@@ -21,22 +21,59 @@ from lightmobile.cli.output import Column, as_json, figure, percent, print_json,
     help="The package.module:function that it was exported from: that code will be run.",
 )
 @click.option("--ignore-hash", is_flag=True, help="Judge by the numbers alone.")
+@click.option(
+    "--min-sqnr",
+    type=float,
+    metavar="DB",
+    help="What a quantized artifact has to keep, instead of its precision's bar.",
+)
+@click.option("--layers", is_flag=True, help="Tell first what quantizing each layer alone costs.")
+@click.option(
+    "--calibration",
+    default="photos",
+    show_default=True,
+    metavar="DIR|photos",
+    help="For --layers: what the artifact was calibrated with.",
+)
 @as_json
 def verify(
-    artifact: Path, checkpoint: Path | None, model: str | None, ignore_hash: bool, json_: bool
+    artifact: Path,
+    checkpoint: Path | None,
+    model: str | None,
+    ignore_hash: bool,
+    min_sqnr: float | None,
+    layers: bool,
+    calibration: str,
+    json_: bool,
 ) -> None:
     """Prove that ARTIFACT still computes what its PyTorch model computes.
 
     The file is parsed and run in a limited process of its own. Core ML packages are evaluated
     operator by operator in PyTorch (method `mil-torch`), on every system.
     """
+    from lightmobile.export import rank_layers
     from lightmobile.export import verify as verify_artifact
 
+    errors = []
+    if layers:
+        errors = rank_layers(artifact, checkpoint=checkpoint, model=model, calibration=calibration)
+    if errors and not json_:
+        print_table(
+            [
+                Column("layer", lambda e: e.layer),
+                Column("kind", lambda e: e.kind),
+                Column("SQNR dB", lambda e: figure(e.sqnr_db), "right"),
+            ],
+            errors,
+            title=f"{artifact.name}: each layer quantized alone, in PyTorch",
+        )
     verification = verify_artifact(
-        artifact, checkpoint=checkpoint, model=model, ignore_hash=ignore_hash
+        artifact, checkpoint=checkpoint, model=model, ignore_hash=ignore_hash, min_sqnr=min_sqnr
     )
     if json_:
-        print_json(verification.to_dict())
+        print_json(
+            verification.to_dict() | ({"layers": [e.to_dict() for e in errors]} if layers else {})
+        )
         return
     parity = verification.parity
     print_table(

@@ -66,10 +66,11 @@ def test_manifests_tell_everything(exported):
         assert manifest.overrides == tiny.OVERRIDES
         assert manifest.input_size == tiny.SIZE == manifest.preprocessing.crop
         assert (manifest.weights.source, manifest.weights.seed) == ("untrained", 0)
-        assert manifest.why_precision == info.why_default
+        assert manifest.why_precision == info.backends[manifest.backend].why_default
         assert set(manifest.versions) >= {"lightmobile", "torch"}
-        assert manifest.lowering == {"pconv": "slicing"}
-        assert manifest.placement
+        units = {"compute_units": "ALL"} if artifact.target == "coreml" else {}
+        assert manifest.lowering == {"pconv": "slicing"} | units
+        assert manifest.placements
         assert manifest.parity == artifact.parity
         assert json.loads(artifact.manifest.read_text())["schema"] == 1
         assert set(artifact.to_dict()["parity"]) == {
@@ -218,11 +219,11 @@ def test_a_failing_exporter_is_explained_and_stops_no_other(tmp_path, source, co
 
 WRONG_TARGET = """
 import torch
-from lightmobile.export.spec import TargetInfo
+from lightmobile.export.spec import Backend, TargetInfo
 from lightmobile.export.targets import executorch
 from lightmobile.export.verification.engines import ENGINES
 
-INFO = TargetInfo("wrong", "Wrong", ".pte", ("xnnpack",), ("fp32",), ("torch",), "")
+INFO = TargetInfo("wrong", "Wrong", ".pte", {"xnnpack": Backend(("fp32",), "")}, ("torch",))
 ENGINES["wrong"] = ENGINES["executorch"]
 preload = executorch.preload
 
@@ -234,7 +235,7 @@ class Wrong(torch.nn.Module):
     def forward(self, x):
         return self.body(x) * 1.001
 
-def lower(module, spec, path, example):
+def lower(module, spec, path, example, images):
     return executorch.lower(Wrong(module).eval(), spec, path, example)
 """
 

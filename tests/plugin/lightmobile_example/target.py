@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lightmobile.export.manifest import Placement, Tensor
-from lightmobile.export.spec import ExportSpec, TargetInfo
+from lightmobile.export.spec import Backend, ExportSpec, TargetInfo
 from lightmobile.export.targets import Lowered
 from lightmobile.export.verification.engines import ENGINES
 
@@ -16,9 +16,7 @@ INFO = TargetInfo(
     name="pt2",
     title="PyTorch .pt2",
     suffix=".pt2",
-    backends=("aten",),
-    precisions=("fp32",),
-    why_default="it is a copy",
+    backends={"aten": Backend(("fp32",), "it is a copy")},
     packages=("torch",),
 )
 
@@ -27,13 +25,17 @@ def preload() -> None:
     """There is nothing to import beyond torch."""
 
 
-def lower(module: nn.Module, spec: ExportSpec, path: Path, example: torch.Tensor) -> Lowered:
+def lower(
+    module: nn.Module, spec: ExportSpec, path: Path, example: torch.Tensor, images: None
+) -> Lowered:
     program = torch.export.export(module, (example,))
     torch.export.save(program, path)
     names = [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
     return Lowered(
-        Placement(
-            delegated_subgraphs=0, delegated={}, undelegated={n: names.count(n) for n in names}
+        (
+            Placement(
+                delegated_subgraphs=0, delegated={}, undelegated={n: names.count(n) for n in names}
+            ),
         ),
         inputs=(Tensor(name="image", shape=tuple(example.shape), dtype="float32", layout="nchw"),),
         outputs=(Tensor(name="logits", shape=(spec.batch, 10), dtype="float32"),),

@@ -1,0 +1,1 @@
+"""What the quantizing exporters share."""
