@@ -10,6 +10,7 @@ from lightmobile.errors import UsageError
 from lightmobile.export.manifest import Manifest
 from lightmobile.export.verification.sandbox import run_limited
 from lightmobile.export.verification.trust import believable_manifest, hash_matches, limits_for
+from lightmobile.models.preprocessing import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Evaluation", "evaluate"]
-
-_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 
 
 @dataclass(frozen=True)
@@ -117,15 +116,12 @@ def _batches(
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
     import numpy as np
 
-    from lightmobile.models.preprocessing import Preprocessing, load_image
+    from lightmobile.models.preprocessing import load_image
 
-    recipe = manifest.preprocessing
-    preprocessing = Preprocessing(
-        recipe.resize, recipe.crop, recipe.interpolation, recipe.mean, recipe.std
-    )
+    recipe = manifest.preprocessing.recipe()
     for start in range(0, len(images), manifest.batch):
         group = images[start : start + manifest.batch]
-        pixels = np.concatenate([load_image(Path(path), preprocessing) for path, _ in group])
+        pixels = np.concatenate([load_image(Path(path), recipe) for path, _ in group])
         yield pixels, np.array([label for _, label in group])
 
 
@@ -138,13 +134,13 @@ def _labelled_images(data: Path, manifest: Manifest) -> list[tuple[Path, int]]:
         (image, label)
         for folder, label in zip(folders, classes, strict=True)
         for image in sorted(folder.rglob("*"))
-        if image.suffix.lower() in _SUFFIXES and image.is_file()
+        if image.suffix.lower() in IMAGE_SUFFIXES and image.is_file()
     ]
     if not images:
         raise UsageError(
             f"There are no images in the folders of {data}",
             why=f"Images are files in {len(folders)} folders of classes that end in "
-            f"{', '.join(sorted(_SUFFIXES))}",
+            f"{', '.join(sorted(IMAGE_SUFFIXES))}",
         )
     return images
 

@@ -40,11 +40,16 @@ class Table:
         return cls(data, _scalar(data, 0, "I"))
 
     def integer(
-        self, slot: int, kind: Literal["b", "B", "h", "i", "I", "Q"], default: int = 0
+        self, slot: int, kind: Literal["b", "B", "h", "i", "I", "q", "Q"], default: int = 0
     ) -> int:
         """Return a number; `kind` is its letter in the `struct` module."""
         position = self._field(slot)
         return _scalar(self._data, position, kind) if position else default
+
+    def real(self, slot: int, kind: Literal["f", "d"] = "d") -> float:
+        """Return a float or a double, 0 where the field is absent."""
+        position = self._field(slot)
+        return _scalar(self._data, position, kind) if position else 0.0
 
     def table(self, slot: int) -> Table | None:
         """Return a table, or None where the field is absent."""

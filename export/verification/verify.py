@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightmobile.errors import UsageError, VerificationError
+from lightmobile.export.calibration import PHOTOS, Calibration, CalibrationImages
 from lightmobile.export.manifest import Manifest, Parity
+from lightmobile.export.quantization.layers import LayerError
 from lightmobile.export.verification.sandbox import run_limited
 from lightmobile.export.verification.trust import believable_manifest, hash_matches, limits_for
 from lightmobile.models.bridges.function import also_search, is_function, search_path
 
-__all__ = ["Verification", "verify"]
+if TYPE_CHECKING:
+    from lightmobile.models.prepared import Prepared
+
+__all__ = ["Verification", "rank_layers", "verify"]
+
+# As many as rank the layers in a search; with them, what an evaluation of so many images takes.
+_IMAGES = 16
+_LAYERS_TIMES = 200
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,7 @@ def verify(
     checkpoint: str | Path | None = None,
     model: str | None = None,
     ignore_hash: bool = False,
+    min_sqnr: float | None = None,
 ) -> Verification:
     """Prove that `artifact` computes what its PyTorch model computes.
 
@@ -66,6 +76,9 @@ def verify(
         name it, never because a manifest does.
     ignore_hash
         Judge by the numbers alone.
+    min_sqnr
+        What a quantized artifact has to keep, in dB, instead of its precision's bar: a manifest
+        does not lower it by itself.
 
     Raises
     ------
@@ -76,18 +89,55 @@ def verify(
     """
     path = Path(artifact).absolute()
     manifest = believable_manifest(path)
-    _require_consent(manifest, model)
-    _require_checkpoint(manifest, checkpoint)
+    if min_sqnr is not None and manifest.quantization is None:
+        raise UsageError(f"{manifest.file} is not quantized", fix="Leave --min-sqnr out")
+    job = _job(manifest, checkpoint, model) | {"artifact": str(path), "min_sqnr": min_sqnr}
     hash_ok = hash_matches(path, manifest, required=not ignore_hash)
-    job = {
-        "artifact": str(path),
-        "manifest": manifest.model_dump(mode="json", by_alias=True),
-        "checkpoint": str(Path(checkpoint).absolute()) if checkpoint else None,
-        "search_path": search_path(manifest.model),
-    }
     limits = limits_for(path, manifest)
     parity = run_limited(f"{__name__}:prove", job, limits, path.name)
     return Verification(path, manifest, Parity.model_validate(parity), hash_ok)
+
+
+def rank_layers(
+    artifact: str | Path,
+    *,
+    checkpoint: str | Path | None = None,
+    model: str | None = None,
+    calibration: str | Path = PHOTOS,
+) -> list[LayerError]:
+    """Tell what each layer of a quantized artifact costs alone, the dearest first.
+
+    Simulated in PyTorch, see `lightmobile.export.quantization.sensitivity`; so it also explains
+    an artifact that `verify` refuses.
+
+    Parameters
+    ----------
+    artifact, checkpoint, model
+        As `verify` takes them.
+    calibration
+        What it was calibrated with: ``photos``, or a folder of images.
+
+    Raises
+    ------
+    UsageError
+        The artifact is not quantized, or as for `verify`.
+    """
+    path = Path(artifact).absolute()
+    manifest = believable_manifest(path)
+    if manifest.quantization is None:
+        raise UsageError(
+            f"{manifest.file} is not quantized",
+            why="Its layers lose nothing",
+            fix="Leave --layers out",
+        )
+    job = _job(manifest, checkpoint, model)
+    shown = manifest.quantization.calibration
+    if shown:
+        job["calibration"] = asdict(Calibration.of(calibration, shown.samples, shown.seed))
+    # The model runs once for each of its layers.
+    limits = limits_for(path, manifest, images=_LAYERS_TIMES)
+    errors = run_limited(f"{__name__}:rank", job, limits, path.name)["layers"]
+    return [LayerError(**error) for error in errors]
 
 
 def prove(job: dict[str, Any]) -> dict[str, Any]:
@@ -95,10 +145,49 @@ def prove(job: dict[str, Any]) -> dict[str, Any]:
     from lightmobile.export.verification.parity import check
     from lightmobile.export.verification.reference import make_reference
     from lightmobile.models.bridges.constants import computed_constants
+
+    manifest = Manifest.model_validate(job["manifest"])
+    prepared = _prepared(job, manifest)
+    reference = make_reference(
+        prepared.training, prepared.deployed, prepared.facts, manifest.input_size
+    )
+    weights = {name: tensor.numpy() for name, tensor in prepared.deployed.state_dict().items()}
+    computed = computed_constants(prepared.deployed)
+    artifact = Path(job["artifact"])
+    return check(artifact, manifest, reference, weights, computed, job["min_sqnr"]).model_dump()
+
+
+def rank(job: dict[str, Any]) -> dict[str, Any]:
+    """Do the work of `rank_layers`, in the child."""
+    from lightmobile.export.quantization.sensitivity import layer_errors
+    from lightmobile.models.photographs import crops
+    from lightmobile.models.preprocessing import preprocess
+
+    manifest = Manifest.model_validate(job["manifest"])
+    prepared = _prepared(job, manifest)
+    recipe = manifest.preprocessing.recipe()
+    images = preprocess(crops(_IMAGES, manifest.input_size), recipe)
+    calibration = job.get("calibration")
+    shown = CalibrationImages(Calibration(**calibration), recipe, batch=8) if calibration else ()
+    errors = layer_errors(prepared.deployed, manifest.precision, images, shown)
+    return {"layers": [error.to_dict() for error in errors]}
+
+
+def _job(manifest: Manifest, checkpoint: str | Path | None, model: str | None) -> dict[str, Any]:
+    _require_consent(manifest, model)
+    _require_checkpoint(manifest, checkpoint)
+    return {
+        "manifest": manifest.model_dump(mode="json", by_alias=True),
+        "checkpoint": str(Path(checkpoint).absolute()) if checkpoint else None,
+        "search_path": search_path(manifest.model),
+    }
+
+
+def _prepared(job: dict[str, Any], manifest: Manifest) -> Prepared:
+    """Make the model of a manifest again."""
     from lightmobile.models.prepared import prepare
 
     also_search(job["search_path"])
-    manifest = Manifest.model_validate(job["manifest"])
     try:
         prepared = prepare(
             manifest.model,
@@ -116,12 +205,7 @@ def prove(job: dict[str, Any]) -> dict[str, Any]:
         ) from error
     if prepared.weights["sha256"] != manifest.weights.sha256:
         raise _other_weights(manifest)
-    reference = make_reference(
-        prepared.training, prepared.deployed, prepared.facts, manifest.input_size
-    )
-    weights = {name: tensor.numpy() for name, tensor in prepared.deployed.state_dict().items()}
-    computed = computed_constants(prepared.deployed)
-    return check(Path(job["artifact"]), manifest, reference, weights, computed).model_dump()
+    return prepared
 
 
 def _require_consent(manifest: Manifest, model: str | None) -> None:

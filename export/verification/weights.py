@@ -2,8 +2,9 @@
 
 Exporters permute the axes of weights, merge equal ones and leave zeros and ones out, but they never
 change a value other than by rounding it to the artifact's precision. So a weight is found where a
-constant holds the same float32 bits in some order of its axes. This notices a single flipped bit
-in any layer, however little it moves the outputs.
+constant holds the same float32 bits in some order of its axes; or, where the artifact keeps it on a
+grid, where each value is the one that the weight's is rounded to. This notices a single flipped bit
+in any layer, or a damaged scale, however little it moves the outputs.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lightmobile.errors import VerificationError
+from lightmobile.export.verification.compressed import Compressed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
+
+    Constant = NDArray[Any] | Compressed
 
 __all__ = ["compare_weights"]
 
@@ -27,7 +31,7 @@ _SHOWN = 5
 
 
 def compare_weights(
-    constants: Mapping[str, NDArray[Any]],
+    constants: Mapping[str, Constant],
     weights: Mapping[str, NDArray[Any]],
     precision: str,
     computed: Iterable[tuple[NDArray[Any], frozenset[str]]] = (),
@@ -50,41 +54,60 @@ def compare_weights(
         that hold one value only (an operator's factor, a bias of zeros) may be the exporter's.
     """
     # Some exporters keep fp32 for what they run in it, beside what is rounded.
-    forms = ("fp32", "fp16") if precision == "fp16" else ("fp32",)
-    places: dict[tuple[int, int], list[tuple[str, str]]] = defaultdict(list)
-    missing = set()
-    for name, weight in weights.items():
-        if not np.issubdtype(weight.dtype, np.floating):
-            continue
-        for form in forms:
-            bits = _bits(weight, form)
-            places[_fingerprint(bits)].append((name, form))
-        # A number alone may be folded into an operator, and what adds zeros or multiplies by ones
-        # be left out; the outputs judge it.
-        if bits.size > 1 and bits.any() and (weight != 1).any():
-            missing.add(name)
+    forms = ("fp32",) if precision == "fp32" else ("fp32", "fp16")
+    floats = {name: w for name, w in weights.items() if np.issubdtype(w.dtype, np.floating)}
+    # A number alone may be folded into an operator, and what adds zeros or multiplies by ones be
+    # left out; the outputs judge it.
+    missing = {name for name, w in floats.items() if w.size > 1 and w.any() and (w != 1).any()}
     required = len(missing)
-    arrays = dict(weights)
-    stand_for = {name: frozenset({name}) for name in weights}
-    for number, (array, sources) in enumerate(computed):
-        name = f"computed {number}"
-        arrays[name], stand_for[name] = array, sources
-        for form in forms:
-            places[_fingerprint(_bits(array, form))].append((name, form))
+    known = _Known(forms)
+    for name, weight in floats.items():
+        known.add(weight, frozenset({name}))
+    for array, sources in computed:
+        known.add(array, sources)
     foreign = []
     for name, constant in constants.items():
-        bits = _bits(constant)
-        found = {
-            source
-            for source, form in places[_fingerprint(bits)]
-            if _same_but_for_axes(bits, _bits(arrays[source], form))
-        }
-        missing.difference_update(*(stand_for[name] for name in found))
-        if not found and (bits != bits.flat[:1]).any():
-            foreign.append(f"{name} {list(constant.shape)}")
+        found = known.sources(constant)
+        missing -= found
+        values = constant.dense if isinstance(constant, Compressed) else constant
+        if not found and (values != values.flat[:1]).any():
+            foreign.append(f"{name} {list(values.shape)}")
     if missing or foreign:
         raise _difference(sorted(missing), foreign, required)
     return required
+
+
+class _Known:
+    """The arrays that an artifact may hold, and the weights that each stands for."""
+
+    def __init__(self, forms: tuple[str, ...]) -> None:
+        self._forms = forms
+        self._arrays: dict[int, list[tuple[NDArray[Any], frozenset[str]]]] = defaultdict(list)
+        self._bits: dict[tuple[int, int], list[tuple[NDArray[Any], str, frozenset[str]]]]
+        self._bits = defaultdict(list)
+
+    def add(self, array: NDArray[Any], stands_for: frozenset[str]) -> None:
+        self._arrays[array.size].append((array, stands_for))
+        for form in self._forms:
+            fingerprint = _fingerprint(_bits(array, form))
+            self._bits[fingerprint].append((array, form, stands_for))
+
+    def sources(self, constant: Constant) -> frozenset[str]:
+        """Return the weights that `constant` holds."""
+        if isinstance(constant, Compressed):
+            found = [
+                stands_for
+                for array, stands_for in self._arrays[constant.dense.size]
+                if _rounded_from(array, constant)
+            ]
+        else:
+            bits = _bits(constant)
+            found = [
+                stands_for
+                for array, form, stands_for in self._bits[_fingerprint(bits)]
+                if _same_but_for_axes(bits, _bits(array, form))
+            ]
+        return frozenset().union(*found)
 
 
 def _bits(array: NDArray[Any], form: str = "fp32") -> NDArray[np.uint32]:
@@ -105,6 +128,15 @@ def _same_but_for_axes(one: NDArray[np.uint32], other: NDArray[np.uint32]) -> bo
     return any(
         one.shape == view.shape and np.array_equal(one, view)
         for view in (other.transpose(axes) for axes in permutations(range(other.ndim)))
+    )
+
+
+def _rounded_from(weight: NDArray[Any], constant: Compressed) -> bool:
+    """Tell whether `constant` is what `weight` is rounded to, in some order of its axes."""
+    constant, weight = constant.squeezed(), weight.squeeze()
+    return any(
+        constant.dense.shape == view.shape and constant.holds(view)
+        for view in (weight.transpose(axes) for axes in permutations(range(weight.ndim)))
     )
 
 

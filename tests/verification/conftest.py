@@ -13,14 +13,17 @@ from lightmobile.export.manifest import Manifest
 from lightmobile.export.verification import Reference
 from tests.verification import networks
 
-# name -> file, target, precision
+# name -> file, target, backend, precision
 KINDS = {
-    "executorch-fp32": ("xnnpack.pte", "executorch", "fp32"),
-    "executorch-fp16": ("xnnpack16.pte", "executorch", "fp16"),
-    "portable-fp32": ("portable.pte", "executorch", "fp32"),
-    "tflite-fp32": ("t.tflite", "tflite", "fp32"),
-    "coreml-fp16": ("t16.mlpackage", "coreml", "fp16"),
-    "coreml-fp32": ("t32.mlpackage", "coreml", "fp32"),
+    "executorch-fp32": ("xnnpack.pte", "executorch", "xnnpack", "fp32"),
+    "executorch-fp16": ("xnnpack16.pte", "executorch", "xnnpack", "fp16"),
+    "portable-fp32": ("portable.pte", "executorch", "portable", "fp32"),
+    "vulkan-fp32": ("vulkan.pte", "executorch", "vulkan", "fp32"),
+    "vulkan-fp16": ("vulkan16.pte", "executorch", "vulkan", "fp16"),
+    "coreml-delegate-fp16": ("coreml16.pte", "executorch", "coreml", "fp16"),
+    "tflite-fp32": ("t.tflite", "tflite", "tflite", "fp32"),
+    "coreml-fp16": ("t16.mlpackage", "coreml", "coreml", "fp16"),
+    "coreml-fp32": ("t32.mlpackage", "coreml", "coreml", "fp32"),
 }
 
 
@@ -51,8 +54,8 @@ def exported(
     reference: Reference,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Exported:
-    name, target, precision = KINDS[request.param]
+    name, target, backend, precision = KINDS[request.param]
     path = tmp_path_factory.mktemp(request.param) / name
     networks.export(net, target, path, precision)
-    manifest = networks.manifest(path, target, precision)
+    manifest = networks.manifest(path, target, precision, backend=backend)
     return Exported(path, manifest, reference, networks.state(net))

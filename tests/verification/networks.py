@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from lightmobile.export.artifact import sha256_of, size_of
 from lightmobile.export.manifest import Manifest, manifest_path
+from lightmobile.export.spec import ExportSpec
+from lightmobile.export.targets import lower
+from lightmobile.export.targets.executorch_backends import ACCELERATORS
 from lightmobile.export.verification.reference import Reference
 
 SIZE = (16, 16)
@@ -112,6 +115,11 @@ def export_executorch(net: nn.Module, path: Path, precision: str, example: Tenso
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
+    for backend in ACCELERATORS:  # They need more than a partitioner.
+        if path.name.startswith(backend):
+            spec = ExportSpec("executorch", backend, precision, batch=len(example))
+            lower(net, spec, path, input_size=example.shape[2:])
+            return
     net = copy.deepcopy(net)
     if precision == "fp16":
         net, example = net.half(), example.half()

@@ -15,6 +15,14 @@ from tests.verification import networks
 from tests.verification.conftest import Exported
 from tests.verification.damage import copy, flip
 
+METHODS = {
+    "xnnpack": "executorch",
+    "portable": "executorch",
+    "vulkan": "vulkan-torch",
+    "tflite": "litert",
+    "coreml": "mil-torch",
+}
+
 
 def test_a_sound_artifact_passes(exported: Exported) -> None:
     parity = check(exported.path, exported.manifest, exported.reference, exported.weights)
@@ -25,11 +33,7 @@ def test_a_sound_artifact_passes(exported: Exported) -> None:
     assert parity.top1_agreement == 1.0
     assert parity.samples == 24
     assert parity.weights_compared == len(exported.weights)
-    assert parity.method.startswith(
-        {"executorch": "executorch", "tflite": "litert", "coreml": "mil-torch"}[
-            exported.manifest.target
-        ]
-    )
+    assert parity.method.startswith(METHODS[exported.manifest.backend])
 
 
 def weight_names() -> list[str]:
