@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lightmobile import plugins
 from lightmobile.errors import UsageError
+from lightmobile.export.precision import PRECISIONS
+from lightmobile.export.quantization.layers import require_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from lightmobile.export.calibration import CalibrationImages
     from lightmobile.export.manifest import Placement, Tensor
     from lightmobile.export.spec import ExportSpec, TargetInfo
 
@@ -39,15 +42,15 @@ class Lowered:
 
     Attributes
     ----------
-    placement
-        Where its operators run.
+    placements
+        Where its operators run; the first is of the backend that it is made for.
     inputs, outputs
         Its signature, as a runtime sees it.
     lowering
         Form chosen of each operator that has several, see `lightmobile.export.lowerings`.
     """
 
-    placement: Placement
+    placements: tuple[Placement, ...]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     lowering: dict[str, str] = field(default_factory=dict)
@@ -63,7 +66,12 @@ class Target(Protocol):
         """Import the exporter, in a process that does nothing but lower to this target."""
 
     def lower(
-        self, module: nn.Module, spec: ExportSpec, path: Path, example: torch.Tensor
+        self,
+        module: nn.Module,
+        spec: ExportSpec,
+        path: Path,
+        example: torch.Tensor,
+        images: CalibrationImages | None,
     ) -> Lowered:
         """Write `module`, in eval mode, to `path`.
 
@@ -71,6 +79,8 @@ class Target(Protocol):
         ----------
         example
             Float32 input [N, 3, H, W] of the shape to export; its values are arbitrary.
+        images
+            What shows the ranges of activations, where `spec.precision` wants it.
         """
         ...
 
@@ -104,6 +114,7 @@ def lower(
     path: Path,
     *,
     input_size: tuple[int, int] | None = None,
+    images: CalibrationImages | None = None,
 ) -> Lowered:
     """Write `module` as `spec` says to `path`, in this process and without verification.
 
@@ -117,11 +128,13 @@ def lower(
         A new file, or for Core ML a new folder.
     input_size
         Height and width where `spec` leaves them to the model.
+    images
+        What calibrates a quantized precision.
 
     Raises
     ------
     UsageError
-        The target's packages are missing, or no input size is given.
+        The target's packages are missing, or no input size or no images are given.
     InternalError
         The exporter failed.
     """
@@ -134,8 +147,11 @@ def lower(
         raise UsageError(
             "The module is in training mode", fix="Give its deployed form, fuse(module)"
         )
+    if images is None and PRECISIONS[spec.precision].calibrated:
+        raise UsageError(f"{spec.precision} needs images to calibrate with", fix="Give images")
+    require_layers(module, spec.keep_fp)
     example = torch.zeros(spec.batch, 3, *size)
-    return load_target(spec.target).lower(module, spec, path, example)
+    return load_target(spec.target).lower(module, spec, path, example, images)
 
 
 def import_exporter(info: TargetInfo, *modules: str) -> None:

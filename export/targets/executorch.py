@@ -1,9 +1,8 @@
-"""ExecuTorch: a .pte for XNNPACK, or for the portable kernels that run everywhere."""
+"""ExecuTorch: a .pte for XNNPACK, an accelerator, or the portable kernels that run everywhere."""
 
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,14 @@ import torch
 from torch._subclasses import FakeTensorMode
 
 from lightmobile.export.lowerings import forms_in
-from lightmobile.export.manifest import Placement, Tensor
+from lightmobile.export.manifest import Tensor
+from lightmobile.export.precision import PRECISIONS
+from lightmobile.export.quantization.pt2e import quantize
 from lightmobile.export.spec import TARGETS
 from lightmobile.export.targets import Lowered, import_exporter
 from lightmobile.export.targets.decompositions import decomposed
+from lightmobile.export.targets.executorch_backends import ACCELERATORS, qnn_quantizer
+from lightmobile.export.targets.executorch_placement import placement_of, refusals
 from lightmobile.export.targets.half import HalfInside
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from lightmobile.export.calibration import CalibrationImages
     from lightmobile.export.spec import ExportSpec
 
 __all__ = ["INFO", "lower", "preload"]
@@ -37,39 +41,67 @@ def preload() -> None:
     )
 
 
-def lower(module: nn.Module, spec: ExportSpec, path: Path, example: torch.Tensor) -> Lowered:
+def lower(
+    module: nn.Module,
+    spec: ExportSpec,
+    path: Path,
+    example: torch.Tensor,
+    images: CalibrationImages | None = None,
+) -> Lowered:
     """Write `module` to `path`; see `Target.lower`.
 
-    fp16 means fp16 weights and arithmetic but for the head (see `half`); inputs and outputs stay
-    float32, so that an application feeds every artifact alike.
+    fp16 means fp16 weights and arithmetic, on a CPU but for the head (see `half`); inputs and
+    outputs stay float32, so that an application feeds every artifact alike.
     """
     preload()
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import to_edge_transform_and_lower
-
     body, lowering = module, forms_in(module)
-    if spec.precision == "fp16":
+    if spec.precision == "fp16" and spec.backend not in ACCELERATORS:
         body = HalfInside(module, example).eval()
         lowering |= {"fp32_layers": ", ".join(body.wide)}
-    partitioners = [XnnpackPartitioner()] if spec.backend == "xnnpack" else []
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", FutureWarning)
+        if PRECISIONS[spec.precision].quantized:
+            body = _quantized(body, spec, example, images)
         program = torch.export.export(body, (example,))
-        if partitioners:
-            program = decomposed(program)
-        with unmatchable_patterns_skipped(program):
-            edge = to_edge_transform_and_lower(program, partitioner=partitioners)
-        placement = _placement(edge.exported_program().graph_module)
+        with refusals(spec.backend) as reasons:
+            if spec.backend in ACCELERATORS:
+                edge, chosen = ACCELERATORS[spec.backend](program, spec)
+                lowering |= chosen
+            else:
+                edge = _to_edge(program, spec)
+        graph_module = edge.exported_program().graph_module
+        placement = placement_of(graph_module, spec.backend, reasons)
         executable = edge.to_executorch()
     with path.open("wb") as file:
         executable.write_to_file(file)
     _forget()
     return Lowered(
-        placement,
+        (placement,),
         inputs=(Tensor(name="image", shape=tuple(example.shape), dtype="float32", layout="nchw"),),
         outputs=_outputs(program),
         lowering=lowering,
     )
+
+
+def _quantized(
+    module: nn.Module, spec: ExportSpec, example: torch.Tensor, images: CalibrationImages | None
+) -> nn.Module:
+    from lightmobile.export.quantization.xnnpack import quantized
+
+    if spec.backend == "qnn":
+        return quantize(module, example, qnn_quantizer(), images or (), spec.keep_fp)
+    return quantized(module, example, images, spec.keep_fp)
+
+
+def _to_edge(program: torch.export.ExportedProgram, spec: ExportSpec) -> Any:
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    if spec.backend == "portable":
+        return to_edge_transform_and_lower(program)
+    program = decomposed(program)
+    with unmatchable_patterns_skipped(program):
+        return to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
 
 
 @contextmanager
@@ -111,35 +143,6 @@ def _forget() -> None:
 
     FakeTensorMode.cache_clear()
     is_same_node.cache_clear()
-
-
-def _placement(graph_module: torch.fx.GraphModule) -> Placement:
-    # What executorch.devtools.get_delegation_info counts; importing that takes pandas and 1 s.
-    from executorch.exir.lowered_backend_module import get_lowered_submodules
-
-    pieces = [piece for _, piece, _ in get_lowered_submodules(graph_module)]
-    delegated: Counter[str] = Counter()
-    for piece in pieces:
-        delegated += _operators(piece.original_module.graph)
-    return Placement(
-        delegated_subgraphs=len(pieces),
-        delegated=dict(delegated),
-        undelegated=dict(_operators(graph_module.graph)),
-    )
-
-
-_PLUMBING = {"executorch_call_delegate", "getitem", "alloc"}
-
-
-def _operators(graph: torch.fx.Graph) -> Counter[str]:
-    names = (_operator_name(node.target) for node in graph.nodes if node.op == "call_function")
-    return Counter(name for name in names if name not in _PLUMBING)
-
-
-def _operator_name(target: Any) -> str:
-    # aten.convolution.default -> convolution
-    parts = str(getattr(target, "__name__", target)).split(".")
-    return parts[-2] if len(parts) > 1 else parts[0]
 
 
 def _outputs(program: torch.export.ExportedProgram) -> tuple[Tensor, ...]:

@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from torch import nn
 
-__all__ = ["HalfInside"]
+__all__ = ["HalfInside", "head_layers"]
 
 
 class HalfInside(nn.Module):
@@ -35,7 +35,7 @@ class HalfInside(nn.Module):
 
     def __init__(self, module: nn.Module, example: torch.Tensor) -> None:
         super().__init__()
-        self.wide = _head_layers(module, example)
+        self.wide = head_layers(module, example)
         self.body = copy.deepcopy(module).half()
         for name in self.wide:
             parent, _, child = name.rpartition(".")
@@ -64,8 +64,14 @@ class _Wide(nn.Module):
         return wide
 
 
-def _head_layers(module: nn.Module, example: torch.Tensor) -> list[str]:
-    """Return the last convolutions and linear layers, as far as they give one number a channel."""
+def head_layers(module: nn.Module, example: torch.Tensor) -> list[str]:
+    """Return the last convolutions and linear layers, as far as they give one number a channel.
+
+    Parameters
+    ----------
+    example
+        The module's input, [N, 3, H, W]; only the shape matters.
+    """
     head: list[str] = []
     skeleton = copy.deepcopy(module).to("meta")
     for name, layer in skeleton.named_modules():

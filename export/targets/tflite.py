@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+from lightmobile.export import cpu_delegate, gpu_delegate
 from lightmobile.export.lowerings import forms_in
-from lightmobile.export.manifest import Placement, Tensor
+from lightmobile.export.manifest import Tensor
+from lightmobile.export.precision import PRECISIONS
+from lightmobile.export.quantization.litert import quantize
+from lightmobile.export.quantization.scopes import kept_scopes
 from lightmobile.export.spec import TARGETS
 from lightmobile.export.targets import Lowered, import_exporter
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from lightmobile.export.calibration import CalibrationImages
     from lightmobile.export.spec import ExportSpec
 
 __all__ = ["INFO", "lower", "preload"]
@@ -30,7 +34,13 @@ def preload() -> None:
     import_exporter(INFO, "litert_torch")
 
 
-def lower(module: nn.Module, spec: ExportSpec, path: Path, example: torch.Tensor) -> Lowered:
+def lower(
+    module: nn.Module,
+    spec: ExportSpec,
+    path: Path,
+    example: torch.Tensor,
+    images: CalibrationImages | None = None,
+) -> Lowered:
     """Write `module` to `path`; see `Target.lower`.
 
     litert-torch keeps the input's axes as the module has them, NCHW; the NHWC form takes them as
@@ -44,7 +54,14 @@ def lower(module: nn.Module, spec: ExportSpec, path: Path, example: torch.Tensor
         example = example.permute(0, 2, 3, 1).contiguous()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        litert_torch.convert(body, (), {"image": example}).export(str(path))
+        model = litert_torch.convert(body, (), {"image": example})
+        if PRECISIONS[spec.precision].quantized:
+            content = model.model_content()
+            keep_fp = [f"body.{name}" for name in spec.keep_fp]
+            kept = kept_scopes(content, body, example, keep_fp) if keep_fp else []
+            path.write_bytes(quantize(content, spec, kept, images))
+        else:
+            model.export(str(path))
     return _read(path, spec.layout, forms_in(module))
 
 
@@ -66,18 +83,17 @@ class NamedTensors(nn.Module):
 
 
 def _read(path: Path, layout: str, lowering: dict[str, str]) -> Lowered:
-    # The exporter reports nothing; the interpreter tells what is in the file, by LiteRT's names.
+    # The exporter reports nothing; the interpreter tells what is in the file.
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(
         model_path=str(path),
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
-    operators = Counter(row["op_name"] for row in interpreter._get_ops_details())
     signature = interpreter.get_signature_runner()
     return Lowered(
-        # The runtime chooses the delegate when it loads the file.
-        Placement(delegated_subgraphs=0, delegated={}, undelegated=dict(operators)),
+        # The application chooses the delegate when it loads the file.
+        (cpu_delegate.placement(path), gpu_delegate.placement(path)),
         inputs=tuple(
             _tensor(name, row, layout) for name, row in signature.get_input_details().items()
         ),

@@ -7,21 +7,25 @@ ours it goes first: it checks every offset, which the runtimes do not.
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from lightmobile.errors import LightmobileError, UsageError, VerificationError
+from lightmobile.errors import UsageError, VerificationError
 from lightmobile.export.targets import load_plugins
+from lightmobile.export.targets.executorch_backends import require_qnn
+from lightmobile.export.verification.accelerators import CoreMLDelegate, VulkanDelegate
+from lightmobile.export.verification.blame import blaming
+from lightmobile.export.verification.delegate import only_delegate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from lightmobile.export.manifest import Manifest
+    from lightmobile.export.verification.compressed import Compressed
 
     Array = NDArray[Any]
 
@@ -40,8 +44,11 @@ class Engine(Protocol):
         """Return the outputs for one input of `input_shape`, float32."""
         ...
 
-    def constants(self) -> Mapping[str, Array]:
-        """Return the floating-point constants in the artifact, by any names."""
+    def constants(self) -> Mapping[str, Array | Compressed] | None:
+        """Return the constants in the artifact that hold numbers, by any names.
+
+        None where only their vendor can read them.
+        """
         ...
 
 
@@ -54,9 +61,7 @@ class ExecuTorch:
         import torch
         from executorch.runtime import Runtime
 
-        from lightmobile.export.verification import pte
-
-        self._constants = pte.constants(path)
+        self._constants = self._read_constants(path)
         # A method does not keep its program alive.
         self._program = Runtime.get().load_program(path)
         method = self._program.load_method("forward")
@@ -77,8 +82,28 @@ class ExecuTorch:
         # They live in the program's memory, which the next run writes over.
         return tuple(output.float().numpy().copy() for output in outputs)
 
-    def constants(self) -> Mapping[str, Array]:
+    def constants(self) -> Mapping[str, Array | Compressed] | None:
         return self._constants
+
+    @staticmethod
+    def _read_constants(path: Path) -> Mapping[str, Array | Compressed] | None:
+        from lightmobile.export.verification import pte
+
+        return pte.constants(path)
+
+
+class Qnn(ExecuTorch):
+    """A ``.pte`` for Qualcomm's HTP in ExecuTorch's runtime, on the simulator of Qualcomm's SDK."""
+
+    method: ClassVar[str] = "executorch-qnn"
+
+    def __init__(self, path: Path) -> None:
+        require_qnn()
+        super().__init__(path)
+
+    @staticmethod
+    def _read_constants(path: Path) -> None:
+        only_delegate(path, "QnnBackend")  # Its format is Qualcomm's own.
 
 
 class LiteRT:
@@ -102,17 +127,34 @@ class LiteRT:
         self.input_shape = tuple(int(size) for size in self._input["shape"])
 
     def run(self, batch: Array) -> tuple[Array, ...]:
-        self._interpreter.set_tensor(
-            self._input["index"], batch.astype(self._input["dtype"], copy=False)
-        )
+        self._interpreter.set_tensor(self._input["index"], _to_levels(batch, self._input))
         self._interpreter.invoke()
         return tuple(
-            self._interpreter.get_tensor(output["index"]).astype(np.float32)
+            _from_levels(self._interpreter.get_tensor(output["index"]), output)
             for output in self._outputs
         )
 
-    def constants(self) -> Mapping[str, Array]:
+    def constants(self) -> Mapping[str, Array | Compressed]:
         return self._constants
+
+
+def _to_levels(values: Array, tensor: dict[str, Any]) -> Array:
+    """Return `values` as an input of LiteRT takes them, rounded to its levels if it has any."""
+    dtype = tensor["dtype"]
+    if not np.issubdtype(dtype, np.integer):
+        return values.astype(dtype, copy=False)
+    scale, zero_point = tensor["quantization"]
+    limits = np.iinfo(dtype)
+    levels: Array = np.rint(values / scale) + zero_point
+    return levels.clip(limits.min, limits.max).astype(dtype)
+
+
+def _from_levels(values: Array, tensor: dict[str, Any]) -> Array:
+    if not np.issubdtype(values.dtype, np.integer):
+        return values.astype(np.float32)
+    scale, zero_point = tensor["quantization"]
+    numbers: Array = np.float32(scale) * (values.astype(np.float32) - zero_point)
+    return numbers
 
 
 class MilTorch:
@@ -132,7 +174,7 @@ class MilTorch:
         outputs = self._program.run({self._input: batch})
         return tuple(outputs[name].astype(np.float32) for name in self._program.outputs)
 
-    def constants(self) -> Mapping[str, Array]:
+    def constants(self) -> Mapping[str, Array | Compressed]:
         return self._program.weights()
 
 
@@ -173,6 +215,13 @@ ENGINES: dict[str, tuple[Callable[[Path], Engine], ...]] = {
 }
 """By target; the module of a plug-in's target adds its own when it is loaded."""
 
+_BY_BACKEND: dict[tuple[str, str], tuple[Callable[[Path], Engine], ...]] = {
+    ("executorch", "vulkan"): (VulkanDelegate,),
+    ("executorch", "coreml"): (CoreMLDelegate,),
+    ("executorch", "qnn"): (Qnn,),
+}
+"""Where a backend's artifacts need another engine than their target's."""
+
 
 def open_engines(artifact: Path, manifest: Manifest) -> list[Engine]:
     """Load `artifact` with everything that computes its target here.
@@ -191,8 +240,8 @@ def open_engines(artifact: Path, manifest: Manifest) -> list[Engine]:
     height, width = manifest.input_size
     image = (3, height, width) if manifest.layout == "nchw" else (height, width, 3)
     engines = []
-    for kind in ENGINES[manifest.target]:
-        with _blaming(artifact, "loaded"):
+    for kind in _BY_BACKEND.get((manifest.target, manifest.backend), ENGINES[manifest.target]):
+        with blaming(artifact, "loaded"):
             engine = kind(artifact)
         if engine.input_shape != (manifest.batch, *image):
             raise VerificationError(
@@ -221,7 +270,7 @@ def answer(engine: Engine, artifact: Path, images: Array, layout: str) -> tuple[
         filled = group[np.minimum(np.arange(batch), len(group) - 1)]
         if layout == "nhwc":
             filled = np.ascontiguousarray(filled.transpose(0, 2, 3, 1))
-        with _blaming(artifact, "run"):
+        with blaming(artifact, "run"):
             outputs = engine.run(filled)
         groups.append([output[: len(group)] for output in outputs])
     answers = tuple(np.concatenate(parts) for parts in zip(*groups, strict=True))
@@ -233,23 +282,3 @@ def answer(engine: Engine, artifact: Path, images: Array, layout: str) -> tuple[
                 f"{np.isfinite(output).mean():.0%} of their numbers finite",
             )
     return answers
-
-
-@contextmanager
-def _blaming(artifact: Path, verb: str) -> Iterator[None]:
-    try:
-        yield
-    except LightmobileError:
-        raise
-    except ImportError as error:
-        raise UsageError(
-            f"{artifact.name} cannot be {verb} here",
-            why=str(error),
-            fix="`lightmobile doctor` tells what is missing and how to get it",
-        ) from error
-    except Exception as error:  # runtimes raise whatever they like at a damaged file
-        raise VerificationError(
-            f"{artifact.name} cannot be {verb}",
-            why=f"{type(error).__name__}: {error}",
-            fix="Export the model again",
-        ) from error

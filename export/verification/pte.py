@@ -1,7 +1,7 @@
 """The constants of an ExecuTorch program, those inside its XNNPACK delegates too.
 
-Written after ``exir/_serialize/program.fbs`` and ``backends/xnnpack/serialization/schema.fbs`` of
-ExecuTorch 1.5.1; the numbers below are slots of their tables.
+Written after ``exir/_serialize/program.fbs`` of ExecuTorch 1.5.1; the numbers below are slots of
+its tables.
 """
 
 from __future__ import annotations
@@ -9,34 +9,52 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
+from lightmobile.export.verification import xnnpack
 from lightmobile.export.verification.flatbuffer import Table, cut, map_file, shaped
+from lightmobile.export.verification.stored import Stored, bits_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["constants"]
+    from lightmobile.export.verification.compressed import Compressed
 
-_NO_OFFSET = 2**64 - 1
+__all__ = ["Program", "constants", "dtype_of"]
+
 _TENSOR = 5  # KernelTypes
 _EXTERNAL = 1  # TensorDataLocation
 _SEGMENT = 1  # DataLocation
+_NAMES = {  # ScalarType
+    0: "uint8",
+    1: "int8",
+    2: "int16",
+    3: "int32",
+    4: "int64",
+    5: "float16",
+    6: "float32",
+    7: "float64",
+    11: "bool",
+    15: "bfloat16",
+    23: "float8_e5m2",
+    24: "float8_e4m3fn",
+    27: "uint16",
+    28: "uint32",
+    29: "uint64",
+}
 _SCALAR_TYPES = {5: "<f2", 6: "<f4", 7: "<f8"}
-_XNN_DATATYPES = {1: "<f4", 2: "<f2"}
-_XNN_INTEGERS = {12}
 
 
-def constants(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the floating-point constants of a ``.pte`` file by a name that tells where they lie.
+def constants(path: Path) -> dict[str, NDArray[Any] | Compressed]:
+    """Return the constants of a ``.pte`` file that hold numbers, by where they lie.
 
     Raises
     ------
     ValueError
         The file is damaged, or holds constants in a form that cannot be compared.
     """
-    program = _Program(map_file(path))
-    found: dict[str, NDArray[Any]] = {}
+    program = Program(map_file(path))
+    found: dict[str, NDArray[Any] | Compressed] = {}
     for plan in program.root.tables(1):
         for index, value in enumerate(plan.tables(2)):
             tensor = value.table(1) if value.integer(0, "B") == _TENSOR else None
@@ -46,12 +64,12 @@ def constants(path: Path) -> dict[str, NDArray[Any]]:
         for index, delegate in enumerate(plan.tables(7)):
             if delegate.text(0) != "XnnpackBackend":
                 raise ValueError(f"it delegates to {delegate.text(0)!r}, which cannot be read")
-            constants = _xnnpack(program.delegate(delegate), program.named)
+            constants = xnnpack.constants(program.delegate(delegate), program.named)
             found |= {f"delegate {index}, {name}": array for name, array in constants.items()}
     return found
 
 
-class _Program:
+class Program:
     """The file: a flatbuffer, then the segments it refers to."""
 
     def __init__(self, data: memoryview) -> None:
@@ -80,6 +98,17 @@ class _Program:
             raise ValueError(f"axes in the order {order} cannot be")
         return shaped(self._buffer(tensor, index), dtype, [sizes[axis] for axis in order])
 
+    def stored(self, tensor: Table) -> Stored | None:
+        """Return how a constant tensor is kept, None for activations."""
+        index = tensor.integer(5, "I")
+        if index == 0:
+            return None
+        dtype, sizes = dtype_of(tensor), tensor.numbers(2, "<i4")
+        extra = tensor.table(9)
+        if extra and extra.integer(2, "b") == _EXTERNAL:
+            return Stored.of(f"{dtype}, in another file", bits_of(dtype), sizes, None)
+        return Stored.of(dtype, bits_of(dtype), sizes, len(self._buffer(tensor, index)))
+
     def _buffer(self, tensor: Table, index: int) -> memoryview:
         if tensor.table(6):
             raise ValueError("it has weights that change while it runs")
@@ -101,41 +130,16 @@ class _Program:
         return self.root.tables(3)[index].data(0)
 
 
+def dtype_of(tensor: Table) -> str:
+    """Return the name of a tensor's type."""
+    number = tensor.integer(0, "b")
+    if number not in _NAMES:
+        raise ValueError(f"ExecuTorch's scalar type {number} is not known")
+    return _NAMES[number]
+
+
 def _segment_base(data: memoryview) -> int:
     if bytes(data[8:12]) != b"eh00":
         return 0
     base: int = struct.unpack("<Q", cut(data, 24, 8))[0]
     return base
-
-
-def _xnnpack(payload: memoryview, named: dict[str, memoryview]) -> dict[str, NDArray[Any]]:
-    """Return the constants of one XNNPACK graph; `named` is the program's shared data."""
-    if bytes(payload[4:8]) != b"XH00":
-        raise ValueError("an XNNPACK graph does not begin as one does")
-    start, size, data_start, data_size = struct.unpack("<IIIQ", cut(payload, 10, 20))
-    graph = Table.root(cut(payload, start, size), b"XN01")
-    data = cut(payload, data_start, data_size)
-    places = graph.tables(8)
-    found = {}
-    for index, value in enumerate(graph.tables(2)):
-        tensor = value.table(1)
-        if tensor and value.integer(0, "B") == 2:  # quantized: the tensor is a field of it
-            tensor = tensor.table(0)
-        place = tensor.integer(3, "I") if tensor else 0
-        datatype = tensor.integer(0, "h") if tensor else 0
-        if tensor is None or place == 0 or datatype in _XNN_INTEGERS:
-            continue
-        if datatype not in _XNN_DATATYPES:
-            raise ValueError(f"XNNPACK's data type {datatype} cannot be compared")
-        values = _xnnpack_data(places[place], data, named)
-        found[f"value {index}"] = shaped(values, _XNN_DATATYPES[datatype], tensor.numbers(2, "<u4"))
-    return found
-
-
-def _xnnpack_data(place: Table, data: memoryview, named: dict[str, memoryview]) -> memoryview:
-    offset, size, key = place.integer(0, "Q"), place.integer(1, "Q"), place.text(2)
-    if offset != _NO_OFFSET:
-        return cut(data, offset, size)
-    if key not in named:
-        raise ValueError(f"a constant named {key[:80]!r} is not in it")
-    return cut(named[key], 0, size)

@@ -54,8 +54,7 @@ def test_a_users_function_goes_the_whole_way(here: Path) -> None:
         with pytest.raises(UsageError, match="was exported from another model"):
             verify(artifact.path, model="users_model:same")
         assert verify(artifact.path, model=name).parity.weights_compared > 0
-    placement = read_manifest(artifacts[0].path).placement
-    assert placement is not None
+    (placement,) = read_manifest(artifacts[0].path).placements
     assert (placement.delegated_subgraphs, placement.undelegated) == (1, {})
     # What a function is made of is not known, so the cache is left alone.
     words = ("users_model:net", "--untrained", "--input-size", "48", "64", "--target", "executorch")

@@ -22,6 +22,9 @@ SPECS = {
 }
 
 
+DELEGATES = {"tflite": ("xnnpack", "gpu"), "coreml": ("coreml",)}
+
+
 def keeps_the_head_wide(spec):
     return (spec.target, spec.precision) == ("executorch", "fp16")
 
@@ -39,7 +42,8 @@ def test_each_target_computes_what_pytorch_computes(tmp_path, spec):
     assert (logits.name, logits.shape, logits.dtype) == ("logits", (spec.batch, 10), "float32")
     assert image.layout == spec.layout
     wide = {"fp32_layers": "avgpool_pre_head.1, head"} if keeps_the_head_wide(spec) else {}
-    assert lowered.lowering == {"pconv": "slicing"} | wide
+    units = {"compute_units": "ALL"} if spec.target == "coreml" else {}
+    assert lowered.lowering == {"pconv": "slicing"} | wide | units
 
     engine = ENGINES[spec.target][0](path)
     images = np.random.default_rng(0).standard_normal((spec.batch, 3, *SIZE), np.float32)
@@ -59,9 +63,14 @@ def convolutions(counts):
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_placement_counts_every_convolution(tmp_path, spec):
     path = tmp_path / ("net" + {"coreml": ".mlpackage"}.get(spec.target, ".bin"))
-    placement = lower(tiny_fasternet(), spec, path, input_size=SIZE).placement
+    placements = lower(tiny_fasternet(), spec, path, input_size=SIZE).placements
+    expected = DELEGATES.get(spec.target, ("" if spec.backend == "portable" else spec.backend,))
+    assert tuple(placement.delegate for placement in placements) == expected
+    whole = not keeps_the_head_wide(spec) and spec.backend != "portable"
+    assert {placement.whole for placement in placements} == {whole}
+    placement = placements[0]
     # The stem, three merges, three a block and one in the head.
-    delegated = 17 if spec.backend == "xnnpack" else 0
+    delegated = 0 if spec.backend == "portable" else 17
     assert convolutions(placement.delegated) == delegated
     assert convolutions(placement.undelegated) == 17 - delegated
     # The runtime casts once, where the fp32 head begins.
@@ -73,7 +82,7 @@ def test_placement_counts_every_convolution(tmp_path, spec):
 def test_slices_keep_the_graph_in_one_piece(tmp_path, form, pieces):
     module = tiny_fasternet(pconv=form)
     lowered = lower(module, ExportSpec("executorch"), tmp_path / "net.pte", input_size=SIZE)
-    assert lowered.placement.delegated_subgraphs == pieces
+    assert lowered.placements[0].delegated_subgraphs == pieces
     assert lowered.lowering == {"pconv": form}
 
 
@@ -87,7 +96,9 @@ def test_fasternet_t0_is_one_piece_and_was_fourteen(tmp_path):
             ExportSpec("executorch"),
             tmp_path / form,
             input_size=(224, 224),
-        ).placement.delegated_subgraphs
+        )
+        .placements[0]
+        .delegated_subgraphs
         for form in ("slicing", "split_cat")
     ]
     assert pieces == [1, 14]
@@ -113,7 +124,8 @@ def test_placement_is_what_executorch_reports(tmp_path):
     from executorch.devtools.backend_debug import get_delegation_info
 
     module = tiny_fasternet(pconv="split_cat")
-    ours = lower(module, ExportSpec("executorch"), tmp_path / "net.pte", input_size=SIZE).placement
+    path = tmp_path / "net.pte"
+    (ours,) = lower(module, ExportSpec("executorch"), path, input_size=SIZE).placements
     theirs = get_delegation_info(plain_xnnpack(module).exported_program().graph_module)
     assert ours.delegated_subgraphs == theirs.num_delegated_subgraphs
     assert sum(ours.delegated.values()) == theirs.num_delegated_nodes

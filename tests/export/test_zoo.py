@@ -24,7 +24,7 @@ def test_a_member_is_exported_whole_and_verified(name, tmp_path):
         name, precision=precision, overrides=overrides, input_size=size, output_dir=tmp_path
     )
     assert [artifact.target for artifact in artifacts] == ["executorch", "coreml", "tflite"]
-    placement = read_manifest(artifacts[0].path).placement
+    (placement,) = read_manifest(artifacts[0].path).placements
     assert (placement.delegated_subgraphs, placement.undelegated) == (1, {})
 
 
