@@ -44,8 +44,8 @@ def _export(model: str, form: str, folder: Path) -> Path:
     (artifact,) = export(
         model, targets=("executorch",), overrides={"pconv": form}, output_dir=folder / form
     )
-    placement = read_manifest(artifact.path).placement
-    print(f"{form}: {placement.delegated_subgraphs if placement else '?'} delegated subgraphs")
+    (placement,) = read_manifest(artifact.path).placements
+    print(f"{form}: {placement.delegated_subgraphs} delegated subgraphs")
     return artifact.path
 
 
