@@ -84,7 +84,7 @@ class Reply(_Message):
 
 
 class InputTensor(_Part):
-    """One input that the runner fills with seeded normal noise."""
+    """One input that the runner fills with seeded noise: normal, of integers uniform."""
 
     shape: tuple[Annotated[int, Field(ge=1)], ...]
     dtype: str = Field(default="float32", description="as NumPy names it")

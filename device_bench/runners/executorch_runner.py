@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from lightmobile.device_bench.runners.serve import Array
 
 
+# Where one of them is built in and its driver is missing, loading can end the process.
+_ACCELERATORS = {"VulkanBackend", "CoreMLBackend", "QnnBackend"}
+
+
 class ExecuTorchEngine(Engine):
     """A program's ``forward`` method."""
 
@@ -53,10 +57,16 @@ class ExecuTorchEngine(Engine):
             enable_etdump=request.record == "profile",
             program_verification=self._binding.Verification.InternalConsistency,
         )
+        registered = set(self._binding._get_registered_backend_names())
+        # The binding does not list a program's own.
+        named = _names_in_program(Path(request.artifact), sorted(registered | _ACCELERATORS))
+        if missing := ", ".join(name for name in named if name not in registered):
+            raise Unsupported(
+                f"the program is for {missing}, which ExecuTorch's package for Python does not "
+                "have here: it runs on a phone"
+            )
         self._method = self._program.load_method("forward")
-        # The binding does not list them. One that is named and not registered has failed by now.
-        backends = sorted(self._binding._get_registered_backend_names())
-        self.delegates = _names_in_program(Path(request.artifact), backends)
+        self.delegates = named
 
     def set_inputs(self, inputs: list[Array]) -> None:
         """Copy `inputs` into the program; planned inputs share memory with what it computes."""

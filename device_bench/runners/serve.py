@@ -202,7 +202,14 @@ def _make_inputs(request: Load) -> list[Array]:
     import numpy as np
 
     noise = np.random.default_rng(request.seed)
-    return [noise.standard_normal(each.shape).astype(each.dtype) for each in request.inputs]
+
+    def fill(shape: tuple[int, ...], dtype: str) -> Array:
+        if np.dtype(dtype).kind in "iu":
+            limits = np.iinfo(dtype)
+            return noise.integers(limits.min, limits.max, shape, np.int64, endpoint=True)
+        return noise.standard_normal(shape)
+
+    return [fill(each.shape, each.dtype).astype(each.dtype) for each in request.inputs]
 
 
 def _failed(stage: str, error: Exception | None) -> Failed:

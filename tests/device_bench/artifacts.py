@@ -6,6 +6,7 @@ import contextlib
 import io
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from lightmobile.export.manifest import (
     WeightSource,
     manifest_path,
 )
+from lightmobile.export.spec import IO, ExportSpec
+from lightmobile.export.targets import lower
 
 SHAPE = (2, 3, 16, 16)
 
@@ -60,6 +63,15 @@ def write_tflite(path: Path) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         litert_torch.convert(network(), (torch.zeros(SHAPE),)).export(str(path))
     write_manifest(path, "tflite", "tflite")
+
+
+def write_int8_tflite(path: Path, borders: IO) -> None:
+    """Write the network in integers, its input and output in floats or in integers too."""
+    noise: Any = [inputs(seed) for seed in range(4)]
+    spec = ExportSpec("tflite", precision="int8", io=borders, batch=SHAPE[0])
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # the vendor's own
+        lower(network(), spec, path, input_size=SHAPE[2:], images=noise)
 
 
 def write_manifest(path: Path, target: str, backend: str) -> None:

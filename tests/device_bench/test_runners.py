@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from lightmobile.device_bench.devices import open_device
 from lightmobile.device_bench.protocol import InputTensor, Load
 from lightmobile.device_bench.session import RunnerError, RunnerSession
-from tests.device_bench.artifacts import SHAPE, expected
+from lightmobile.export.spec import IO, ExportSpec
+from lightmobile.export.targets import lower
+from tests.device_bench.artifacts import SHAPE, expected, network, write_int8_tflite
 
 MODULES = {"executorch": "executorch_runner", "tflite": "litert_runner"}
 DELEGATES = {"executorch": ("XnnpackBackend",), "tflite": ("XNNPACK",)}
@@ -187,3 +190,37 @@ def test_imports_only_what_running_needs(runtime_: str, unneeded: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize("borders", ["float32", "int8"])
+def test_runs_integers_between_borders_of_either_type(borders: IO, tmp_path: Path) -> None:
+    path = tmp_path / "int8.tflite"
+    write_int8_tflite(path, borders)
+    image = InputTensor(shape=SHAPE, dtype=borders)
+    with open_device("host").start("tflite") as session:
+        session.load(load(path, inputs=(image,)))
+        ran = session.run(3)
+        (output,) = session.outputs().outputs
+    assert len(ran.samples_ns) == 3
+    assert output.dtype == borders
+    noise = np.random.default_rng(0)
+    if borders == "int8":
+        given = noise.integers(-128, 127, SHAPE, endpoint=True).astype(np.int8)
+    else:
+        given = noise.standard_normal(SHAPE).astype(np.float32)
+    interpreter = Interpreter(model_path=str(path))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], given)
+    interpreter.invoke()
+    expected = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    assert base64.b64decode(output.base64) == expected.tobytes()
+    assert len(np.unique(expected)) > 5  # noise of the right width reaches the output
+
+
+def test_a_program_for_an_accelerator_that_is_not_here_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "vulkan.pte"
+    lower(network(), ExportSpec("executorch", "vulkan"), path, input_size=SHAPE[2:])
+    with open_device("host").start("executorch") as session:
+        session.hello()
+        with pytest.raises(RunnerError, match="for VulkanBackend, which ExecuTorch's package"):
+            session.load(load(path, inputs=(InputTensor(shape=(1, *SHAPE[1:])),)))
