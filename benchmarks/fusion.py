@@ -92,7 +92,7 @@ def _training_form(model: str, runtime: str, fused: Path, folder: Path) -> Path:
     own = {
         "inputs": lowered.inputs,
         "outputs": lowered.outputs,
-        "placement": lowered.placement,
+        "placements": lowered.placements,
         "file_sha256": sha256_of(path),
         "file_bytes": size_of(path),
         "parity": None,

@@ -101,9 +101,8 @@ def _export(model: str, folder: str) -> dict[str, str]:
 
 def _figures(artifact: Path) -> dict[str, Any]:
     manifest = read_manifest(artifact)
-    parity, placement = manifest.parity, manifest.placement
+    parity, placement = manifest.parity, manifest.placements[0]
     assert parity is not None
-    assert placement is not None
     # Core ML and LiteRT place operators when they load the file.
     delegates = manifest.target == "executorch"
     undelegated = placement.undelegated if delegates else {}
