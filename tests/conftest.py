@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,14 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("lightmobile")
     os.environ["LIGHTMOBILE_CACHE"] = str(folder / "cache")
     os.environ["LIGHTMOBILE_STORE"] = str(folder / "results.jsonl")
+
+
+@pytest.fixture(autouse=True)
+def _torch_as_before() -> Iterator[None]:
+    """Nothing of ours may leave the caller's PyTorch without gradients."""
+    yield
+    torch = sys.modules.get("torch")
+    assert torch is None or torch.is_grad_enabled()
 
 
 @pytest.fixture

@@ -162,8 +162,6 @@ def _ranking(
     samples: int | None,
     options: dict[str, Any],
 ) -> list[LayerError]:
-    import torch
-
     from lightmobile.export.quantization.sensitivity import layer_errors
     from lightmobile.models.photographs import crops
     from lightmobile.models.prepared import prepare
@@ -173,7 +171,6 @@ def _ranking(
         raise UsageError(f"{precision} is not quantized", fix="Give --precision int8")
     wanted = ("checkpoint", "untrained", "seed", "input_size", "overrides")
     prepared = prepare(model, **{name: options[name] for name in wanted if options.get(name)})
-    torch.set_grad_enabled(False)
     recipe = prepared.facts.preprocessing
     images = preprocess(crops(_IMAGES, prepared.facts.input_size), recipe)
     shown = CalibrationImages(Calibration.of(calibration, samples), recipe, batch=8)

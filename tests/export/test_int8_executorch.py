@@ -24,6 +24,7 @@ from tests import zoo
 from tests.export.tiny import SIZE, tiny_fasternet
 
 PRECISIONS = ("int8", "int8_dynamic")
+OFTEN = [(name, "int8") for name in ("fasternet_t0", "falconnet", "mobilenet_v2", "vanillanet_5")]
 # Untrained biases are zeros, which no file need hold, but for the head's.
 WEIGHTS = 18
 
@@ -73,13 +74,17 @@ def test_each_precision_computes_what_pytorch_computes(
 
 
 @pytest.mark.parametrize(
-    "precision",
+    ("name", "precision"),
     [
-        pytest.param("int8", marks=pytest.mark.slow),
-        pytest.param("int8_dynamic", marks=pytest.mark.nightly),
+        pytest.param(
+            name,
+            precision,
+            marks=pytest.mark.slow if (name, precision) in OFTEN else pytest.mark.nightly,
+        )
+        for name in zoo.MEMBERS
+        for precision in PRECISIONS
     ],
 )
-@pytest.mark.parametrize("name", zoo.MEMBERS)
 def test_a_member_of_each_family_is_delegated_whole(
     name: str, precision: str, tmp_path: Path
 ) -> None:
