@@ -276,6 +276,8 @@ class _Session:
             self._prepare(crew, specs[0])
             for worker, failure in crew.results():
                 if failure:
+                    # The first is raised when the others are done; each is told as it comes.
+                    self.report(worker.job.spec.target, f"refused: {failure.why or failure.what}")
                     self.failures.append(failure)
                 else:
                     artifact = worker.folder / worker.job.name

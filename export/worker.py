@@ -120,7 +120,7 @@ def _images(job: Job, phase: Callable[[str], None]) -> CalibrationImages | None:
 
     def report(done: int, samples: int) -> None:
         if 10 * done // samples > 10 * (done - 1) // samples:  # a tenth at a time
-            phase(f"calibrating {done}/{samples}")
+            phase(f"calibrating with {samples} images: {done / samples:.0%}")
 
     recipe = Preprocessing(**job.preprocessing).recipe()
     return CalibrationImages(job.calibration, recipe, job.spec.batch, report)
