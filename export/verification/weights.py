@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_weights"]
 
+_NONE: frozenset[str] = frozenset()
 _SHOWN = 5
 
 
@@ -68,9 +69,9 @@ def compare_weights(
     foreign = []
     for name, constant in constants.items():
         found = known.sources(constant)
-        missing -= found
+        missing -= found or _NONE
         values = constant.dense if isinstance(constant, Compressed) else constant
-        if not found and (values != values.flat[:1]).any():
+        if found is None and (values != values.flat[:1]).any():
             foreign.append(f"{name} {list(values.shape)}")
     if missing or foreign:
         raise _difference(sorted(missing), foreign, required)
@@ -92,8 +93,8 @@ class _Known:
             fingerprint = _fingerprint(_bits(array, form))
             self._bits[fingerprint].append((array, form, stands_for))
 
-    def sources(self, constant: Constant) -> frozenset[str]:
-        """Return the weights that `constant` holds."""
+    def sources(self, constant: Constant) -> frozenset[str] | None:
+        """Return the weights that `constant` stands for, perhaps none; None if it is foreign."""
         if isinstance(constant, Compressed):
             found = [
                 stands_for
@@ -107,7 +108,7 @@ class _Known:
                 for array, form, stands_for in self._bits[_fingerprint(bits)]
                 if _same_but_for_axes(bits, _bits(array, form))
             ]
-        return frozenset().union(*found)
+        return _NONE.union(*found) if found else None
 
 
 def _bits(array: NDArray[Any], form: str = "fp32") -> NDArray[np.uint32]:

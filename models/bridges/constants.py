@@ -34,8 +34,9 @@ def computed_constants(model: nn.Module) -> list[Constant]:
     if not isinstance(model, Foreign):
         return []
     state = model.state_dict()
+    example = model.example()  # made before anything is recorded: it comes from no weight either
     with _Recorder(model) as recorder:
-        model(model.example())
+        model(example)
     buffers = [(each, _NONE) for name, each in model.named_buffers() if name not in state]
     return [
         (tensor.detach().numpy(), sources)

@@ -132,6 +132,11 @@ def test_what_comes_from_weights_alone_is_known():
     assert computed_constants(pair) == []
 
 
+def test_what_a_network_makes_of_an_image_is_no_constant():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+    assert computed_constants(Foreign(network, "mine:net", (8, 8))) == []
+
+
 MODULE = """
 import torch
 from torch import nn

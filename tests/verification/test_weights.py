@@ -106,3 +106,12 @@ def test_what_the_model_computes_from_weights_may_stand_for_them() -> None:
         compare_weights(constants | {"d": table}, weights, "fp32")
     with pytest.raises(VerificationError, match=r"1 of 3 weights are not in it: table\."):
         compare_weights({"a": CONV, "b": BIAS}, weights, "fp32", computed)
+
+
+def test_what_comes_from_no_weight_may_be_in_it():
+    mask = np.triu(np.full((4, 4), -100, np.float32))
+    computed = [(mask, frozenset())]
+    weights = {"conv": CONV}
+    assert compare_weights({"a": CONV, "mask": mask[None]}, weights, "fp32", computed) == 1
+    with pytest.raises(VerificationError, match=r"no weight of the model: mask \[1, 4, 4\]"):
+        compare_weights({"a": CONV, "mask": mask[None]}, weights, "fp32")
