@@ -31,9 +31,11 @@ from pydantic import (
 from lightmobile.errors import UsageError
 
 __all__ = [
+    "Cluster",
     "Condition",
     "Configuration",
     "ContainerLimits",
+    "Cooling",
     "DeviceIdentity",
     "End",
     "Failure",
@@ -43,6 +45,8 @@ __all__ = [
     "Process",
     "Profile",
     "ProfileRow",
+    "Reading",
+    "Sensor",
     "Session",
     "Slice",
     "json_schema",
@@ -82,6 +86,9 @@ Bytes: TypeAlias = Count
 Nanoseconds: TypeAlias = Annotated[
     int, Field(strict=True, gt=0, le=_LARGEST, description="0 would mean: not timed")
 ]
+Core: TypeAlias = Annotated[int, Field(strict=True, ge=0, lt=2**16)]
+Megahertz: TypeAlias = Annotated[float, Field(ge=0, le=1e6)]
+Celsius: TypeAlias = Annotated[float, Field(gt=-100, lt=1000)]
 
 
 class _Part(BaseModel):
@@ -98,6 +105,14 @@ class ContainerLimits(_Part):
     memory_bytes: Bytes | None = None
 
 
+class Cluster(_Part):
+    """Cores of one kind and one highest frequency, by their numbers."""
+
+    cores: tuple[Core, ...] = Field(min_length=1)
+    name: Name = Field(default="", description="of the core, e.g. Cortex-X3; empty where unknown")
+    max_mhz: Megahertz | None = None
+
+
 class DeviceIdentity(_Part):
     """What a device is: the part of a result that no setting changes.
 
@@ -110,7 +125,18 @@ class DeviceIdentity(_Part):
     system: Name = Field(description="Linux, Darwin, Windows, Android")
     release: Name = Field(default="", description="of the kernel")
     machine: Name = Field(description="x86_64, arm64, ...")
+    manufacturer: Name | None = None
+    model: Name | None = None
+    fingerprint: Name | None = Field(default=None, description="of the system's build")
+    os_version: Name | None = Field(default=None, description="of Android, e.g. 14")
+    sdk: Count | None = Field(default=None, description="Android's API level")
+    security_patch: Name | None = None
+    abi: Name | None = Field(default=None, description="of native programs, e.g. arm64-v8a")
+    debuggable: bool | None = Field(default=None, description="a build for developers")
+    emulated: bool = Field(default=False, strict=True, description="never compared")
     processor: Name
+    soc: Name | None = Field(default=None, description="system on a chip")
+    clusters: tuple[Cluster, ...] = Field(default=(), description="slowest first")
     instruction_sets: tuple[Name, ...] = Field(
         default=(), description="those that kernels choose by"
     )
@@ -118,6 +144,7 @@ class DeviceIdentity(_Part):
     logical_cores: Positive | None = None
     governor: Name | None = Field(default=None, description="of the clocks, where readable")
     memory_bytes: Bytes | None = None
+    page_bytes: Positive | None = None
     container: ContainerLimits | None = None
     versions: dict[Name, Name] = Field(default={}, description="package -> version")
 
@@ -128,11 +155,47 @@ class DeviceIdentity(_Part):
         return self.kind if self.kind == "host" or not which else f"{self.kind}:{which}"
 
 
+class Sensor(_Part):
+    """A temperature, and what it is the temperature of."""
+
+    type: Name = Field(description="cpu, gpu, battery, skin, ...")
+    celsius: Celsius
+
+
 class Condition(_Part):
-    """What a device is doing as a session starts."""
+    """What a device is doing; None and empty where it does not tell."""
 
     load_average: float | None = Field(default=None, ge=0, description="over the last minute")
-    frequency_mhz: tuple[float, ...] = Field(default=(), description="of each core, where readable")
+    frequency_mhz: tuple[Megahertz | None, ...] = Field(default=(), description="of each core")
+    max_frequency_mhz: tuple[Megahertz | None, ...] = Field(
+        default=(), description="that each core may reach now"
+    )
+    governor: Name | None = None
+    thermal_status: Annotated[int, Field(strict=True, ge=0, le=6)] | None = Field(
+        default=None, description="Android's: 0 none, 1 light, ... 6 shutdown"
+    )
+    thermal_status_overridden: bool = Field(
+        default=False, strict=True, description="somebody set the status for a test"
+    )
+    sensors: dict[Name, Sensor] = {}
+    battery_percent: Annotated[float, Field(ge=0, le=100)] | None = None
+    battery_celsius: Celsius | None = None
+    battery_status: Name | None = Field(default=None, description="charging, full, ...")
+    battery_held: bool = Field(
+        default=False, strict=True, description="its readings were frozen, and are left out"
+    )
+    plugged: tuple[Name, ...] | None = Field(default=None, description="ac, usb, wireless, dock")
+    screen: Name | None = Field(default=None, description="awake, asleep, dozing, dreaming")
+
+
+class Cooling(_Part):
+    """A wait for a device to cool before it was measured."""
+
+    outcome: Literal["cool", "timed out", "unreadable"] = Field(
+        description="unreadable: the device tells no temperature to wait for"
+    )
+    waited_s: Annotated[float, Field(ge=0)]
+    limit_celsius: Celsius
 
 
 class Configuration(_Part):
@@ -192,6 +255,23 @@ class Session(_Line):
     def key(self) -> tuple[object, ...]:
         """One line a session."""
         return (self.kind, self.id)
+
+
+class Reading(_Line):
+    """The condition of the device before or after a round."""
+
+    kind: Literal["condition"] = "condition"
+    session: Id
+    round: Count
+    when: Literal["before", "after"]
+    taken: AwareDatetime
+    condition: Condition
+    cooling: Cooling | None = Field(default=None, description="the wait before it, where any")
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """One reading a round and side."""
+        return (self.kind, self.session, self.round, self.when)
 
 
 class _ResultLine(_Line):
@@ -295,7 +375,7 @@ class OtherLine(_Line):
         return (self.kind, self.to_json())
 
 
-_KINDS = {"session", "process", "slice", "memory", "profile", "failure", "end"}
+_KINDS = {"session", "condition", "process", "slice", "memory", "profile", "failure", "end"}
 
 
 def _kind(line: Any) -> str | None:
@@ -307,6 +387,7 @@ def _kind(line: Any) -> str | None:
 
 Line: TypeAlias = Annotated[
     Annotated[Session, Tag("session")]
+    | Annotated[Reading, Tag("condition")]
     | Annotated[Process, Tag("process")]
     | Annotated[Slice, Tag("slice")]
     | Annotated[Memory, Tag("memory")]
