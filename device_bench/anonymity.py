@@ -41,6 +41,8 @@ _WORDS_OF_THE_SCHEMA = {
     "schema_",
     "kind",
     "stopped",
+    "against",
+    "clocks",
     "when",
     "outcome",
     "artifact_sha256",

@@ -41,6 +41,8 @@ __all__ = [
     "Failure",
     "Line",
     "Memory",
+    "Minute",
+    "Numerics",
     "OtherLine",
     "Process",
     "Profile",
@@ -88,6 +90,7 @@ Nanoseconds: TypeAlias = Annotated[
 ]
 Core: TypeAlias = Annotated[int, Field(strict=True, ge=0, lt=2**16)]
 Megahertz: TypeAlias = Annotated[float, Field(ge=0, le=1e6)]
+Figure: TypeAlias = Annotated[float, Field(ge=0)]
 Celsius: TypeAlias = Annotated[float, Field(gt=-100, lt=1000)]
 
 
@@ -212,6 +215,12 @@ class Configuration(_Part):
     batch: Positive = 1
     threads: Positive | None = Field(
         default=None, description="asked for; None: the runtime's choice"
+    )
+    cores: Name | None = Field(
+        default=None, description="kind of cores asked for: big, mid, little; None: the system's"
+    )
+    clocks: Literal["as-shipped", "fixed"] = Field(
+        default="as-shipped", description="fixed: held at a level that the device can sustain"
     )
     emulated: bool = Field(default=False, strict=True, description="by an emulator: never compared")
     skipped: Text | None = Field(default=None, description="why it was not run")
@@ -339,6 +348,41 @@ class Profile(_ResultLine):
         return (self.kind, self.result)
 
 
+class Numerics(_ResultLine):
+    """How far the outputs on the device are from others of the same inputs."""
+
+    kind: Literal["numerics"] = "numerics"
+    against: Literal["pytorch", "host"] = Field(
+        description="the model before its export, or the same file in the host's own runtime"
+    )
+    max_abs: Figure
+    rel_l2: Figure = Field(description="of the whole output")
+    steps: Figure | None = Field(
+        default=None, description="max_abs in steps of the output's grid, where it lies on one"
+    )
+    passed: Annotated[bool, Field(strict=True)]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """One line a result and reference."""
+        return (self.kind, self.result, self.against)
+
+
+class Minute(_ResultLine):
+    """Inferences of one minute of a load without a break, from a pass of its own."""
+
+    kind: Literal["minute"] = "minute"
+    minute: Count = Field(description="0, 1, ...")
+    started: AwareDatetime
+    samples_ns: tuple[Nanoseconds, ...] = Field(min_length=1, description="one an inference")
+    condition: Condition = Field(description="as the minute ended")
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """One line a minute."""
+        return (self.kind, self.result, self.minute)
+
+
 class Failure(_ResultLine):
     """A runner failed; the other results of the session go on."""
 
@@ -375,7 +419,10 @@ class OtherLine(_Line):
         return (self.kind, self.to_json())
 
 
-_KINDS = {"session", "condition", "process", "slice", "memory", "profile", "failure", "end"}
+_KINDS = {
+    *("session", "condition", "process", "slice", "memory"),
+    *("profile", "numerics", "minute", "failure", "end"),
+}
 
 
 def _kind(line: Any) -> str | None:
@@ -392,6 +439,8 @@ Line: TypeAlias = Annotated[
     | Annotated[Slice, Tag("slice")]
     | Annotated[Memory, Tag("memory")]
     | Annotated[Profile, Tag("profile")]
+    | Annotated[Numerics, Tag("numerics")]
+    | Annotated[Minute, Tag("minute")]
     | Annotated[Failure, Tag("failure")]
     | Annotated[End, Tag("end")]
     | Annotated[OtherLine, Tag("other")],
