@@ -35,6 +35,7 @@ def _add_commands() -> None:
     from lightmobile.cli import (
         bench,
         cache,
+        devices,
         doctor,
         evaluate,
         export,
@@ -56,6 +57,7 @@ def _add_commands() -> None:
         verify.verify,
         evaluate.evaluate,
         bench.bench,
+        devices.devices,
         results.results,
         cache.cache,
         doctor.doctor,

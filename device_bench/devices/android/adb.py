@@ -102,7 +102,8 @@ class Adb:
             raise DeviceError(
                 "The adb server is of another version than the adb program",
                 why=f"The server on port {self.port} is 1.0.{theirs}, "
-                f"{self.program} is 1.0.{ours}: the program would end the server and every session of others with it",
+                f"{self.program} is 1.0.{ours}: the program would end the server, "
+                "and whatever others do through it",
                 fix="Put the adb that started the server first on the PATH, or end the server "
                 "yourself with its own `adb kill-server`",
             )

@@ -115,16 +115,18 @@ class Shell:
         """Return the command line that runs `script` with this process's streams as its own."""
         return self.adb.command(["shell", "-T", script], self.serial)
 
-    def push(self, files: Sequence[Path], folder: str) -> None:
-        """Copy `files` into `folder` of the phone; again where the connection broke.
+    def push(self, files: Sequence[Path], to: str) -> None:
+        """Copy `files` into the folder `to` of the phone, or one to the path `to`.
+
+        It is done again where the connection broke.
 
         Raises
         ------
         DeviceError
             They are not all there.
         """
-        words = ["push", *(str(file.absolute()) for file in files), folder + "/"]
-        self._copy(words, sum(file.stat().st_size for file in files), f"take files into {folder}")
+        words = ["push", *(str(file.absolute()) for file in files), to]
+        self._copy(words, sum(file.stat().st_size for file in files), "take what is pushed")
 
     def pull(self, path: str, file: Path) -> None:
         """Copy `path` of the phone to `file`.

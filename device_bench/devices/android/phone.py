@@ -1,0 +1,183 @@
+"""An Android phone as a device: native runners through ``adb shell``, on the CPU."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from lightmobile.device_bench.devices.android import condition, gate, identity, settings
+from lightmobile.device_bench.devices.android.adb import Adb
+from lightmobile.device_bench.devices.android.choice import choose
+from lightmobile.device_bench.devices.android.clusters import cores_of
+from lightmobile.device_bench.devices.android.run import Run, finish_dead_runs
+from lightmobile.device_bench.devices.android.shell import Shell
+from lightmobile.device_bench.devices.android.workspace import Workspace
+from lightmobile.device_bench.devices.device import Capability, Device
+from lightmobile.errors import DeviceError
+
+if TYPE_CHECKING:
+    from lightmobile.device_bench.schema import Condition, Cooling, DeviceIdentity
+    from lightmobile.device_bench.session import RunnerSession
+
+__all__ = ["AndroidPhone", "open_phone"]
+
+_RUNNERS = {"executorch": "executorch_runner", "tflite": "litert_runner"}
+_LOADER = "ld-linux-aarch64.so.1"
+_ACCELERATED = (
+    "not available through the shell runner, whose libraries are no Android ones: the app's job, "
+    "or --litert-benchmark PATH"
+)
+
+
+class AndroidPhone(Device):
+    """The phone that adb knows as `shell.serial`.
+
+    To run something, use it in a ``with`` statement: entering makes it quiet, leaving ends its
+    runners, restores its settings and removes what the run wrote.
+    """
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        said = shell.sections(identity.SCRIPTS, doing="tell what it is")
+        self._identity = identity.parse_identity(shell.serial, said)
+        self.emulated = self._identity.emulated
+        self._workspace = Workspace(shell)
+        self._run: Run | None = None
+        #: What was changed on it for the run, and what it refused.
+        self.changes: list[settings.Change] = []
+
+    def __enter__(self) -> Self:
+        identity.check_usable(self._identity)
+        finish_dead_runs(self._shell)
+        self._workspace.remove_unused()
+        self._run = Run(self._shell)
+        try:
+            self.changes = settings.change(
+                self._shell, settings.QUIET, self._sdk, self._run.journal
+            )
+        except BaseException:
+            self._run.finish()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._run is not None:
+            run, self._run = self._run, None
+            run.finish()
+
+    @property
+    def cores(self) -> int:
+        """Every core: Android's shell may run on all of them."""
+        return self._identity.logical_cores or 1
+
+    def capabilities(self) -> tuple[Capability, ...]:
+        """Return ExecuTorch and LiteRT on the CPU, and why not elsewhere."""
+        return tuple(
+            Capability(runtime, compute, self._why_not(runtime, compute))
+            for runtime in (*_RUNNERS, "coreml")
+            for compute in ("cpu", "gpu", "npu")
+        )
+
+    def _why_not(self, runtime: str, compute: str) -> str | None:
+        if runtime == "coreml":
+            return "needs an Apple device"
+        if compute != "cpu":
+            return _ACCELERATED
+        try:
+            identity.check_usable(self._identity)
+            _bundle()
+        except DeviceError as error:
+            return str(error)
+        return None
+
+    def identity(self) -> DeviceIdentity:
+        """Return what the phone told when it was opened."""
+        return self._identity
+
+    def condition(self) -> Condition:
+        """Return heat, battery and clocks, in one round trip."""
+        return condition.parse_condition(
+            self._shell.sections(condition.SCRIPTS, doing="tell how it fares")
+        )
+
+    def wait_until_cool(
+        self,
+        *,
+        limit_celsius: float = gate.LIMIT_CELSIUS,
+        timeout_s: float = gate.TIMEOUT_S,
+        poll_s: float = gate.POLL_S,
+        progress: Callable[[str, str], None] | None = None,
+    ) -> Cooling:
+        """Wait until it is cool: see :func:`.gate.wait_until_cool`."""
+        return gate.wait_until_cool(
+            self.condition,
+            limit_celsius=limit_celsius,
+            timeout_s=timeout_s,
+            poll_s=poll_s,
+            progress=progress,
+        )
+
+    def cores_of(self, word: str) -> tuple[int, ...]:
+        """Return the cores that ``big``, ``mid``, ``little`` or ``all`` means here."""
+        return cores_of(word, self._identity.clusters)
+
+    def fix_clocks(self) -> None:
+        """Fix its clocks until the run ends: see :func:`.settings.fix_clocks`."""
+        settings.fix_clocks(self._shell, self._sdk, self._held.journal)
+
+    def start(self, runtime: str) -> RunnerSession:
+        """Start the runner of `runtime`, with its own libraries, in their folder."""
+        from lightmobile.device_bench.session import RunnerSession
+
+        run, folder = self._held, self._place_bundle()
+        words = [f"{folder}/{_LOADER}", "--library-path", folder, f"{folder}/{_RUNNERS[runtime]}"]
+        script = f"cd {folder} && unset LD_PRELOAD LD_LIBRARY_PATH && exec {shlex.join(words)}"
+        return RunnerSession(self._shell.command(run.as_runner(script)))
+
+    def place(self, file: Path) -> str:
+        """Return the path of `file` on the phone; it is pushed unless it is there already."""
+        return self._workspace.place_file(file)
+
+    def scratch(self, name: str) -> str:
+        """Return the path on the phone of a file of this run, which `fetch` can bring here."""
+        return f"{self._held.folder}/{name}"
+
+    def fetch(self, path: str, file: Path) -> None:
+        """Copy what a runner wrote at `path` to `file`."""
+        self._shell.pull(path, file)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection broke since the run began, so that the phone has ended it."""
+        return self._run is not None and not self._run.is_held
+
+    @property
+    def _held(self) -> Run:
+        if self._run is None:
+            raise DeviceError(f"{self._shell.serial} was not entered", fix="Use `with device:`")
+        return self._run
+
+    @property
+    def _sdk(self) -> int:
+        return self._identity.sdk or 0
+
+
+def open_phone(which: str | None = None) -> AndroidPhone:
+    """Return the phone with the serial `which`, or the only one.
+
+    Raises
+    ------
+    DeviceError
+        There is no such phone, several, or it does not answer.
+    """
+    adb = Adb()
+    phone = choose(adb.list(), which)
+    return AndroidPhone(Shell(adb, phone.serial))
