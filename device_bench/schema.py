@@ -51,6 +51,7 @@ __all__ = [
     "Sensor",
     "Session",
     "Slice",
+    "Summary",
     "json_schema",
     "new_id",
     "now",
@@ -383,6 +384,33 @@ class Minute(_ResultLine):
         return (self.kind, self.result, self.minute)
 
 
+class Summary(_ResultLine):
+    """What another benchmark's program says of its runs, of which it keeps no samples.
+
+    Its mean is no median: results from samples are not compared with it.
+    """
+
+    kind: Literal["summary"] = "summary"
+    program: Name
+    count: Positive = Field(description="inferences that were timed")
+    load_ns: Nanoseconds
+    first_ns: Nanoseconds
+    warm_up_mean_ns: Nanoseconds
+    mean_ns: Nanoseconds
+    min_ns: Nanoseconds | None = None
+    max_ns: Nanoseconds | None = None
+    std_ns: Count | None = None
+    p5_ns: Nanoseconds | None = None
+    median_ns: Nanoseconds | None = None
+    p95_ns: Nanoseconds | None = None
+    memory_bytes: Bytes | None = Field(default=None, description="grown since it started")
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """One line a result and program."""
+        return (self.kind, self.result, self.program)
+
+
 class Failure(_ResultLine):
     """A runner failed; the other results of the session go on."""
 
@@ -421,7 +449,7 @@ class OtherLine(_Line):
 
 _KINDS = {
     *("session", "condition", "process", "slice", "memory"),
-    *("profile", "numerics", "minute", "failure", "end"),
+    *("profile", "numerics", "minute", "summary", "failure", "end"),
 }
 
 
@@ -441,6 +469,7 @@ Line: TypeAlias = Annotated[
     | Annotated[Profile, Tag("profile")]
     | Annotated[Numerics, Tag("numerics")]
     | Annotated[Minute, Tag("minute")]
+    | Annotated[Summary, Tag("summary")]
     | Annotated[Failure, Tag("failure")]
     | Annotated[End, Tag("end")]
     | Annotated[OtherLine, Tag("other")],

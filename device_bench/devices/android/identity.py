@@ -112,8 +112,8 @@ def check_usable(identity: DeviceIdentity) -> None:
     if identity.sdk is None or identity.sdk < LEAST_SDK:
         raise DeviceError(
             f"{identity.serial} has a system that is too old",
-            why=f"Android {identity.os_version or '?'} (API {identity.sdk or '?'}): its shell lacks "
-            "the programs that check what is pushed",
+            why=f"Android {identity.os_version or '?'} (API {identity.sdk or '?'}): its shell "
+            "lacks the programs that check what is pushed",
             fix=f"Use a phone with Android 8.0 (API {LEAST_SDK}) or later",
         )
 

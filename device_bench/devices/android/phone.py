@@ -19,6 +19,7 @@ from lightmobile.device_bench.devices.device import Capability, Device
 from lightmobile.errors import DeviceError
 
 if TYPE_CHECKING:
+    from lightmobile.device_bench.bundle import Bundle
     from lightmobile.device_bench.schema import Condition, Cooling, DeviceIdentity
     from lightmobile.device_bench.session import RunnerSession
 
@@ -137,7 +138,9 @@ class AndroidPhone(Device):
         """Start the runner of `runtime`, with its own libraries, in their folder."""
         from lightmobile.device_bench.session import RunnerSession
 
-        run, folder = self._held, self._place_bundle()
+        run = self._held
+        bundle = _bundle()
+        folder = self._workspace.place_bundle(bundle.files, bundle.content_hash)
         words = [f"{folder}/{_LOADER}", "--library-path", folder, f"{folder}/{_RUNNERS[runtime]}"]
         script = f"cd {folder} && unset LD_PRELOAD LD_LIBRARY_PATH && exec {shlex.join(words)}"
         return RunnerSession(self._shell.command(run.as_runner(script)))
@@ -154,6 +157,16 @@ class AndroidPhone(Device):
         """Copy what a runner wrote at `path` to `file`."""
         self._shell.pull(path, file)
 
+    def run_program(self, script: str, *, timeout_s: float) -> str:
+        """Return what a program of this run printed; it ends with the run at the latest.
+
+        Raises
+        ------
+        DeviceError
+            It failed, or took longer than `timeout_s`.
+        """
+        return self._shell.run(self._held.as_runner(script), timeout_s=timeout_s, doing="run it")
+
     @property
     def is_lost(self) -> bool:
         """Whether the connection broke since the run began, so that the phone has ended it."""
@@ -168,6 +181,12 @@ class AndroidPhone(Device):
     @property
     def _sdk(self) -> int:
         return self._identity.sdk or 0
+
+
+def _bundle() -> Bundle:
+    from lightmobile.device_bench.bundle import find_bundle
+
+    return find_bundle()
 
 
 def open_phone(which: str | None = None) -> AndroidPhone:

@@ -128,15 +128,20 @@ class Run:
             self._end()
         if "finished" in said:
             return
-        try:
-            finish_dead_runs(self._shell)
-        except DeviceError as error:
-            warnings.warn(
-                f"{self._shell.serial}: its settings could not be restored from here ({error.what}"
-                "); the phone does it itself, or `lightmobile devices --restore` does",
-                UnrestoredWarning,
-                stacklevel=2,
-            )
+        why = "it refuses the commands"
+        if "left" not in said:
+            try:
+                finish_dead_runs(self._shell)
+            except DeviceError as error:
+                why = error.what
+            else:
+                return
+        warnings.warn(
+            f"{self._shell.serial} was not seen to restore its settings: {why}. It does so by "
+            "itself once it notices, or with `lightmobile devices --restore`",
+            UnrestoredWarning,
+            stacklevel=2,
+        )
 
     def _read(self, *, line: bool) -> str:
         """Return what the guard says, the next line or all; nothing where it takes too long."""

@@ -112,7 +112,7 @@ def change(shell: Shell, operations: Sequence[Operation], sdk: int, journal: str
         lines = []
         for each in todo:
             restore = shlex.quote(_restore(each, before[each.name]))
-            lines.append(f"printf '%s\\n' {restore} >> {shlex.quote(journal)} || exit")
+            lines.append(f"printf '%s\\n' {restore} >> {journal} || exit")
             lines.append(f"{{ {each.write(each.wanted)}; }} >/dev/null 2>&1")
         shell.run("\n".join([*lines, "true"]), doing="change its settings")
     after = _read(shell, operations) if todo else before
@@ -151,7 +151,9 @@ def fix_clocks(shell: Shell, sdk: int, journal: str) -> None:
     try:
         shell.run(
             # Android does not tell whether it is on; off is what it starts with.
-            f"echo '{command} false' >> {shlex.quote(journal)} && {command} true",
+            f"echo '{command} false' >> {journal} || exit\n{command} true && exit\n"
+            # Refused: what cannot be set cannot be restored either.
+            f"status=$?; sed -i '$d' {journal}; exit $status",
             doing="fix its clocks",
         )
     except RefusedError as error:

@@ -53,19 +53,18 @@ class Workspace:
         sha256 = _sha256(file)
         # A name from outside never reaches the phone, but for a suffix of letters.
         suffix = file.suffix if re.fullmatch(r"\.[a-z]{1,10}", file.suffix) else ""
-        path = f"{ROOT}/files/{sha256}{suffix}"
-        if path in self._checked:
-            return path
-        if self._sums([path]).get(path) != sha256:
-            self._check_room([file])
-            self._shell.push([file], path)
-            self._check({path: sha256})
-        self._shell.ask(f"touch {path}")
-        self._checked.add(path)
-        return path
+        name = f"files/{sha256}{suffix}"
+        if name not in self._checked:
+            if self._sums([name]).get(name) != sha256:
+                self._check_room([file])
+                self._shell.push([file], f"{ROOT}/{name}")
+                self._check({name: sha256})
+            self._shell.ask(f"touch {ROOT}/{name}")
+            self._checked.add(name)
+        return f"{ROOT}/{name}"
 
-    def place_bundle(self, files: Mapping[str, Path], content_hash: str) -> str:
-        """Return the folder of the runners on the phone, with `files` in it by their names.
+    def place_bundle(self, files: Sequence[Path], content_hash: str) -> str:
+        """Return the folder of the runners on the phone, with copies of `files` in it.
 
         What an older bundle has in common is copied on the phone; the rest is pushed.
 
@@ -74,45 +73,45 @@ class Workspace:
         DeviceError
             The phone has no room, or does not hold what was pushed.
         """
-        folder = f"{ROOT}/runners-{content_hash}"
+        folder = f"runners-{content_hash}"
         if folder in self._checked:
-            return folder
-        wanted = {name: _sha256(file) for name, file in files.items()}
-        there = self._sums([f"{ROOT}/runners-*/*"])
+            return f"{ROOT}/{folder}"
+        wanted = {file.name: _sha256(file) for file in files}
+        there = self._sums(["runners-*/*"])
         if any(there.get(f"{folder}/{name}") != sha256 for name, sha256 in wanted.items()):
             self._renew_bundle(files, wanted, there, folder)
         self._checked.add(folder)
-        return folder
+        return f"{ROOT}/{folder}"
 
     def _renew_bundle(
         self,
-        files: Mapping[str, Path],
+        files: Sequence[Path],
         wanted: Mapping[str, str],
         there: Mapping[str, str],
         folder: str,
     ) -> None:
         by_content = {sha256: path for path, sha256 in there.items()}
         copies = {name: by_content[sha] for name, sha in wanted.items() if sha in by_content}
-        partial = f"{ROOT}/partial"
-        lines = [f"mkdir -p {ROOT} && rm -rf {partial} && mkdir {partial}"]
-        lines += [f"cp {shlex.quote(path)} {partial}/{name}" for name, path in copies.items()]
+        lines = [f"mkdir -p {ROOT} && cd {ROOT} && rm -rf partial && mkdir partial"]
+        lines += [f"cp {shlex.quote(path)} partial/{name}" for name, path in copies.items()]
         self._shell.ask(" &&\n".join(lines), doing="take the runners")
-        if pushed := [files[name] for name in wanted if name not in copies]:
+        if pushed := [file for file in files if file.name not in copies]:
             self._check_room(pushed)
-            self._shell.push(pushed, f"{partial}/")
-        self._check({f"{partial}/{name}": sha256 for name, sha256 in wanted.items()})
+            self._shell.push(pushed, f"{ROOT}/partial/")
+        self._check({f"partial/{name}": sha256 for name, sha256 in wanted.items()})
         self._shell.ask(
-            # If the connection broke between the two, this runs twice.
-            f"if [ -d {partial} ]; then chmod 755 {partial}/* && rm -rf {ROOT}/runners-* && "
-            f"mv {partial} {folder}; else [ -d {folder} ]; fi",
+            # If the connection broke at its end, this runs twice.
+            f"cd {ROOT} && if [ -d partial ]; then\n"
+            f"chmod 755 partial/* && rm -rf runners-* && mv partial {folder}\n"
+            f"else [ -d {folder} ]; fi",
             doing="take the runners",
         )
 
     def _check(self, wanted: Mapping[str, str]) -> None:
-        """Check that the phone has what was pushed; remove what is wrong."""
+        """Check that the phone has the files `wanted` by their paths; remove what is wrong."""
         found = self._sums(wanted)
         if wrong := [path for path, sha256 in wanted.items() if found.get(path) != sha256]:
-            self._shell.ask(f"rm -f {' '.join(wrong)}")
+            self._shell.ask(f"cd {ROOT} && rm -f {' '.join(wrong)}")
             raise DeviceError(
                 f"{self._shell.serial} does not hold what was pushed",
                 why=f"{wrong[0]} has another SHA-256 there",
@@ -133,9 +132,9 @@ class Workspace:
             )
 
     def _sums(self, paths: Iterable[str]) -> dict[str, str]:
-        """Return the SHA-256 of those `paths` (ours, or patterns of ours) that the phone has."""
+        """Return the SHA-256 of those `paths` below the folder, or patterns, that it has."""
         said = self._shell.ask(
-            f"sha256sum {' '.join(paths)} 2>/dev/null; true", timeout_s=SHA_TIMEOUT_S
+            f"cd {ROOT} && sha256sum {' '.join(paths)} 2>/dev/null; true", timeout_s=SHA_TIMEOUT_S
         )
         pairs = (line.partition("  ") for line in said.splitlines())
         return {path.strip(): sha for sha, _, path in pairs if re.fullmatch(r"[0-9a-f]{64}", sha)}
