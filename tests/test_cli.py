@@ -12,6 +12,7 @@ from tests.cli import COMMAND, INTERRUPTIBLE, lightmobile
 COMMANDS = (
     "bench",
     "cache",
+    "devices",
     "doctor",
     "eval",
     "export",

@@ -50,6 +50,8 @@ def devices(restore: bool, json_: bool) -> None:
         ],
         found,
     )
+    if len(found) == 1:
+        say("adb sees no phone: connect one, and switch on USB debugging in its developer options")
     for each in found:
         for line in _why_not(each):
             say(f"{each.device}: {line}")

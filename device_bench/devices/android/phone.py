@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,9 @@ __all__ = ["AndroidPhone", "open_phone"]
 
 _RUNNERS = {"executorch": "executorch_runner", "tflite": "litert_runner"}
 _LOADER = "ld-linux-aarch64.so.1"
+RECONNECT_TIMEOUT_S = 120.0
+RECONNECT_PAUSE_S = 1.0
+
 _ACCELERATED = (
     "not available through the shell runner, whose libraries are no Android ones: the app's job, "
     "or --litert-benchmark PATH"
@@ -52,7 +56,12 @@ class AndroidPhone(Device):
 
     def __enter__(self) -> Self:
         identity.check_usable(self._identity)
+        self._begin()
+        return self
+
+    def _begin(self) -> None:
         finish_dead_runs(self._shell)
+        self._workspace = Workspace(self._shell)
         self._workspace.remove_unused()
         self._run = Run(self._shell)
         try:
@@ -60,9 +69,9 @@ class AndroidPhone(Device):
                 self._shell, settings.QUIET, self._sdk, self._run.journal
             )
         except BaseException:
-            self._run.finish()
+            run, self._run = self._run, None
+            run.finish()
             raise
-        return self
 
     def __exit__(
         self,
@@ -136,14 +145,14 @@ class AndroidPhone(Device):
 
     def start(self, runtime: str) -> RunnerSession:
         """Start the runner of `runtime`, with its own libraries, in their folder."""
-        from lightmobile.device_bench.session import RunnerSession
+        from lightmobile.device_bench.devices.android.phone_session import PhoneSession
 
         run = self._held
         bundle = _bundle()
         folder = self._workspace.place_bundle(bundle.files, bundle.content_hash)
         words = [f"{folder}/{_LOADER}", "--library-path", folder, f"{folder}/{_RUNNERS[runtime]}"]
         script = f"cd {folder} && unset LD_PRELOAD LD_LIBRARY_PATH && exec {shlex.join(words)}"
-        return RunnerSession(self._shell.command(run.as_runner(script)))
+        return PhoneSession(self._shell, run, script)
 
     def place(self, file: Path) -> str:
         """Return the path of `file` on the phone; it is pushed unless it is there already."""
@@ -171,6 +180,30 @@ class AndroidPhone(Device):
     def is_lost(self) -> bool:
         """Whether the connection broke since the run began, so that the phone has ended it."""
         return self._run is not None and not self._run.is_held
+
+    def reconnect(self, timeout_s: float = RECONNECT_TIMEOUT_S) -> None:
+        """Wait for a phone that was lost, and begin a new run on it.
+
+        Its processes and what they wrote are gone; files that were placed are still there.
+
+        Raises
+        ------
+        DeviceError
+            It did not come back in time.
+        """
+        if self._run is not None:
+            run, self._run = self._run, None
+            run.abandon()
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                choose(self._shell.adb.list(), self._shell.serial)
+                break
+            except DeviceError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(RECONNECT_PAUSE_S)
+        self._begin()
 
     @property
     def _held(self) -> Run:

@@ -108,6 +108,12 @@ class Run:
         """Whether the guard is there: the phone was not lost since the run began."""
         return self._guard.poll() is None
 
+    def is_lost_within(self, seconds: float) -> bool:
+        """Return whether the phone was lost, or is within `seconds`."""
+        with suppress(subprocess.TimeoutExpired):
+            self._guard.wait(seconds)
+        return not self.is_held
+
     def as_runner(self, script: str) -> str:
         """Return `script`, which ends in an ``exec``, as the script of a runner of this run."""
         return f"echo $$ >> {self.folder}/runners || exit\n{script}"
@@ -142,6 +148,10 @@ class Run:
             UnrestoredWarning,
             stacklevel=2,
         )
+
+    def abandon(self) -> None:
+        """Let go of a run on a phone that was lost, which ends it by itself."""
+        self._end()
 
     def _read(self, *, line: bool) -> str:
         """Return what the guard says, the next line or all; nothing where it takes too long."""

@@ -36,8 +36,6 @@ Answer = TypeVar("Answer")
 class PhoneLostError(DeviceError):
     """The connection to the phone broke; what was under way may or may not have happened."""
 
-    code = "device_lost"
-
 
 class RefusedError(DeviceError):
     """The phone ran a command, which failed.
