@@ -11,6 +11,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from lightmobile.device_bench.schema import Configuration, Summary
 from lightmobile.errors import DelegationError, DeviceError, UsageError
 
@@ -128,30 +130,45 @@ def parse_output(text: str, result: str, session: str) -> Summary:
     count, pairs = counted[-1]
     figures = {name: _nanoseconds(value) for name, value in re.findall(r"(\w+)=(\S+)", pairs)}
     footprint = _FOOTPRINT.search(text)
-    return Summary(
-        session=session,
-        result=result,
-        program="LiteRT benchmark_model",
-        count=int(count),
-        load_ns=init,
-        first_ns=first,
-        warm_up_mean_ns=warm_up,
-        mean_ns=mean,
-        min_ns=figures.get("min"),
-        max_ns=figures.get("max"),
-        std_ns=figures.get("std"),
-        p5_ns=figures.get("p5"),
-        median_ns=figures.get("median"),
-        p95_ns=figures.get("p95"),
-        memory_bytes=None if footprint is None else round(float(footprint[1]) * 2**20),
-    )
+    try:
+        return Summary(
+            session=session,
+            result=result,
+            program="LiteRT benchmark_model",
+            count=int(count),
+            load_ns=init,
+            first_ns=first,
+            warm_up_mean_ns=warm_up,
+            mean_ns=mean,
+            min_ns=figures.get("min"),
+            max_ns=figures.get("max"),
+            std_ns=figures.get("std"),
+            p5_ns=figures.get("p5"),
+            median_ns=figures.get("median"),
+            p95_ns=figures.get("p95"),
+            memory_bytes=None if footprint is None else _bytes(footprint[1]),
+        )
+    except ValidationError as error:
+        raise _no_figure(error.errors()[0]["msg"]) from None
 
 
 def _nanoseconds(microseconds: str) -> int:
+    return _scaled(microseconds, 1000)
+
+
+def _bytes(megabytes: str) -> int:
+    return _scaled(megabytes, 2**20)
+
+
+def _scaled(text: str, factor: int) -> int:
     try:
-        return round(float(microseconds) * 1000)
+        return round(float(text) * factor)
     except (ValueError, OverflowError):
-        raise DeviceError("benchmark_model printed a time that is none", why=microseconds) from None
+        raise _no_figure(text) from None
+
+
+def _no_figure(why: str) -> DeviceError:
+    return DeviceError("benchmark_model printed a figure that is none", why=why)
 
 
 def _tail(text: str) -> str:
