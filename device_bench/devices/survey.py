@@ -73,7 +73,7 @@ def restore_phones() -> dict[str, int]:
     adb = Adb()
     return {
         f"android:{each.serial}": finish_dead_runs(Shell(adb, each.serial), force=True)
-        for each in adb.list()
+        for each in adb.phones()
         if why_unusable(each) is None
     }
 
@@ -83,7 +83,7 @@ def _phones() -> list[Surveyed]:
 
     try:
         adb = Adb()
-        return [_phone(adb, listed) for listed in adb.list()]
+        return [_phone(adb, listed) for listed in adb.phones()]
     except LightmobileError as error:
         return [_broken("android", "absent", error)]
 

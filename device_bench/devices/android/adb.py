@@ -71,7 +71,7 @@ class Adb:
         except adbutils.AdbError as error:
             raise DeviceError("There is no adb", why=str(error), fix=_INSTALL) from None
 
-    def list(self) -> list[Listed]:
+    def phones(self) -> list[Listed]:
         """Return every phone that the server knows, in any state; a server is started if need be.
 
         Raises

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from lightmobile.device_bench.devices.android import sysfs
 from lightmobile.device_bench.schema import Condition, Sensor
@@ -70,7 +71,7 @@ def parse_condition(said: Mapping[str, str]) -> Condition:
     )
 
 
-def parse_thermal(text: str) -> dict[str, object]:
+def parse_thermal(text: str) -> dict[str, Any]:
     """Return `thermal_status...` and `sensors` of ``dumpsys thermalservice`` (Android 10 on).
 
     A value that no thermometer shows is left out: vendors print -99.9, NaN or exactly 0.0 for a
@@ -94,7 +95,7 @@ def parse_thermal(text: str) -> dict[str, object]:
     }
 
 
-def parse_battery(text: str) -> dict[str, object]:
+def parse_battery(text: str) -> dict[str, Any]:
     """Return `battery...` and `plugged` of ``dumpsys battery``; of held readings, only that.
 
     After ``dumpsys battery unplug`` or ``set`` Android prints the values of that moment for ever,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from lightmobile.device_bench.schema import Condition, Cooling
 from lightmobile.errors import DeviceError
 
 __all__ = ["LIMIT_CELSIUS", "POLL_S", "TIMEOUT_S", "wait_until_cool"]
+
+_Outcome = Literal["cool", "timed out", "unreadable"]
 
 # Benchmarks of others wait for 35 to 37 degrees at the skin; above, phones slow down for comfort.
 LIMIT_CELSIUS = 37.0
@@ -75,5 +78,5 @@ def _describe(condition: Condition, warmest: float | None) -> str:
     return ", ".join(part for part in (at, status) if part)
 
 
-def _cooling(outcome: str, waited_s: float, limit_celsius: float) -> Cooling:
+def _cooling(outcome: _Outcome, waited_s: float, limit_celsius: float) -> Cooling:
     return Cooling(outcome=outcome, waited_s=round(waited_s, 1), limit_celsius=limit_celsius)

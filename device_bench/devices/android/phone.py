@@ -197,7 +197,7 @@ class AndroidPhone(Device):
         deadline = time.monotonic() + timeout_s
         while True:
             try:
-                choose(self._shell.adb.list(), self._shell.serial)
+                choose(self._shell.adb.phones(), self._shell.serial)
                 break
             except DeviceError:
                 if time.monotonic() > deadline:
@@ -231,5 +231,5 @@ def open_phone(which: str | None = None) -> AndroidPhone:
         There is no such phone, several, or it does not answer.
     """
     adb = Adb()
-    phone = choose(adb.list(), which)
+    phone = choose(adb.phones(), which)
     return AndroidPhone(Shell(adb, phone.serial))

@@ -57,14 +57,14 @@ def older_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def test_a_server_is_started_where_none_runs(adb_port: int) -> None:
-    assert Adb().list() == []
+    assert Adb().phones() == []
     with socket.create_connection(("127.0.0.1", adb_port), timeout=5):
         pass
 
 
 def test_a_server_of_another_version_is_left_alone(older_server: Server) -> None:
     with pytest.raises(DeviceError, match=r"another version.*1\.0\.40.*1\.0\.41") as caught:
-        Adb().list()
+        Adb().phones()
     assert "kill-server" in caught.value.fix
     assert older_server.asked
     assert not any(b"kill" in question for question in older_server.asked)
@@ -75,7 +75,7 @@ def test_a_port_that_something_else_has(answer: bytes, monkeypatch: pytest.Monke
     server = Server(answer)
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(server.port))
     with pytest.raises(DeviceError, match=r"does not answer as one|another version"):
-        Adb().list()
+        Adb().phones()
     server.close()
 
 
