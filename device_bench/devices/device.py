@@ -10,7 +10,9 @@ from lightmobile.errors import UsageError
 from lightmobile.plugins import suggest
 
 if TYPE_CHECKING:
-    from lightmobile.device_bench.schema import Condition, DeviceIdentity
+    from collections.abc import Callable
+
+    from lightmobile.device_bench.schema import Condition, Cooling, DeviceIdentity
     from lightmobile.device_bench.session import RunnerSession
 
 __all__ = ["Capability", "Device"]
@@ -91,3 +93,45 @@ class Device(ABC):
                 fix=f"Give --threads {self.cores} or fewer",
             )
         return threads
+
+    def cores_of(self, kind: str | None) -> tuple[int, ...]:
+        """Return the numbers of the cores of a `kind`: big, mid, little or all.
+
+        For None it returns none: the system chooses.
+
+        Raises
+        ------
+        UsageError
+            There are no such cores.
+        """
+        if kind is None:
+            return ()
+        raise UsageError(
+            "This device does not tell which of its cores are fast",
+            fix="Leave --cores out, or give a phone as --device",
+        )
+
+    def fix_clocks(self) -> None:
+        """Hold the clocks at a level that can be sustained, until the device is left.
+
+        Raises
+        ------
+        UsageError
+            The device has no such level.
+        DeviceError
+            It did not take it.
+        """
+        raise UsageError(
+            "This device has no clocks that can be fixed from here",
+            fix="Leave --clocks out, or give a phone as --device",
+        )
+
+    def wait_until_cool(self, progress: Callable[[str, str], None]) -> Cooling | None:  # noqa: ARG002
+        """Wait, for a bounded time, until heat slows nothing; None where there is nothing to wait for.
+
+        Parameters
+        ----------
+        progress
+            Called with ``cooling`` and what is waited for.
+        """
+        return None

@@ -21,11 +21,11 @@ POLL_S = 15.0
 
 def wait_until_cool(
     read: Callable[[], Condition],
+    progress: Callable[[str, str], None],
     *,
     limit_celsius: float = LIMIT_CELSIUS,
     timeout_s: float = TIMEOUT_S,
     poll_s: float = POLL_S,
-    progress: Callable[[str, str], None] | None = None,
 ) -> Cooling:
     """Wait until a phone neither throttles nor has a skin or battery above `limit_celsius`.
 
@@ -33,10 +33,10 @@ def wait_until_cool(
     ----------
     read
         Returns the condition now.
-    timeout_s
-        After which it is given up, and said so.
     progress
         Called with ``cooling`` and what is waited for.
+    timeout_s
+        After which it is given up, and said so.
 
     Raises
     ------
@@ -60,8 +60,7 @@ def wait_until_cool(
             return _cooling("cool", waited_s, limit_celsius)
         if waited_s >= timeout_s:
             return _cooling("timed out", waited_s, limit_celsius)
-        if progress:
-            progress("cooling", _describe(condition, warmest))
+        progress("cooling", _describe(condition, warmest))
         time.sleep(min(poll_s, max(0.0, timeout_s - waited_s)))
 
 

@@ -120,24 +120,24 @@ class AndroidPhone(Device):
 
     def wait_until_cool(
         self,
+        progress: Callable[[str, str], None],
         *,
         limit_celsius: float = gate.LIMIT_CELSIUS,
         timeout_s: float = gate.TIMEOUT_S,
         poll_s: float = gate.POLL_S,
-        progress: Callable[[str, str], None] | None = None,
     ) -> Cooling:
         """Wait until it is cool: see :func:`.gate.wait_until_cool`."""
         return gate.wait_until_cool(
             self.condition,
+            progress=progress,
             limit_celsius=limit_celsius,
             timeout_s=timeout_s,
             poll_s=poll_s,
-            progress=progress,
         )
 
-    def cores_of(self, word: str) -> tuple[int, ...]:
+    def cores_of(self, kind: str | None) -> tuple[int, ...]:
         """Return the cores that ``big``, ``mid``, ``little`` or ``all`` means here."""
-        return cores_of(word, self._identity.clusters)
+        return () if kind is None else cores_of(kind, self._identity.clusters)
 
     def fix_clocks(self) -> None:
         """Fix its clocks until the run ends: see :func:`.settings.fix_clocks`."""

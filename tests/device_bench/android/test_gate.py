@@ -12,6 +12,10 @@ SKIN = {"skin": Sensor(type="skin", celsius=30.0), "BIG": Sensor(type="cpu", cel
 HOT_SKIN = {"skin": Sensor(type="skin", celsius=39.5)}
 
 
+def _silent(task: str, how: str) -> None:
+    pass
+
+
 class Phone:
     """Fares as `conditions` say, one reading after another, then as the last."""
 
@@ -46,7 +50,7 @@ HOT = Condition(thermal_status=0, sensors=HOT_SKIN)
 )
 def test_how_a_wait_ends(conditions: list[Condition], outcome: str, readings: int) -> None:
     phone = Phone(*conditions)
-    found = wait_until_cool(phone.read, poll_s=0.01)
+    found = wait_until_cool(phone.read, _silent, poll_s=0.01)
     assert (found.outcome, phone.readings) == (outcome, readings)
     assert found.limit_celsius == 37.0
 
@@ -55,7 +59,7 @@ def test_a_phone_that_never_cools_is_given_up_and_said() -> None:
     said: list[tuple[str, str]] = []
     phone = Phone(Condition(thermal_status=3, sensors=HOT_SKIN))
     found = wait_until_cool(
-        phone.read, timeout_s=0.2, poll_s=0.05, progress=lambda task, how: said.append((task, how))
+        phone.read, lambda task, how: said.append((task, how)), timeout_s=0.2, poll_s=0.05
     )
     assert found.outcome == "timed out"
     assert 0.2 <= found.waited_s < 2
@@ -65,5 +69,5 @@ def test_a_phone_that_never_cools_is_given_up_and_said() -> None:
 
 def test_held_readings_are_not_waited_for() -> None:
     with pytest.raises(DeviceError, match="frozen") as caught:
-        wait_until_cool(Phone(Condition(battery_held=True)).read)
+        wait_until_cool(Phone(Condition(battery_held=True)).read, _silent)
     assert "dumpsys battery reset" in caught.value.fix
