@@ -127,7 +127,7 @@ class Device(ABC):
         )
 
     def wait_until_cool(self, progress: Callable[[str, str], None]) -> Cooling | None:  # noqa: ARG002
-        """Wait, for a bounded time, until heat slows nothing; None where there is nothing to wait for.
+        """Wait, for a bounded time, until heat slows nothing; None where nothing is waited for.
 
         Parameters
         ----------
