@@ -6,11 +6,14 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lightmobile.errors import UsageError
+from lightmobile.errors import DeviceError, UsageError
 from lightmobile.plugins import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
 
     from lightmobile.device_bench.schema import Condition, Cooling, DeviceIdentity
     from lightmobile.device_bench.session import RunnerSession
@@ -28,7 +31,7 @@ class Capability:
 
 
 class Device(ABC):
-    """One device. Opening it touches nothing on it."""
+    """One device. Opening it touches nothing on it; to run something, use it in a ``with``."""
 
     #: Emulated devices prove that something runs; their times are never compared.
     emulated: bool = False
@@ -53,6 +56,46 @@ class Device(ABC):
     @abstractmethod
     def start(self, runtime: str) -> RunnerSession:
         """Start a runner of `runtime`."""
+
+    @abstractmethod
+    def place(self, file: Path) -> str:
+        """Make `file` readable to runners; return its path on the device."""
+
+    @abstractmethod
+    def scratch(self, name: str) -> str:
+        """Return a path on the device for a file that a runner writes; it ends with the run."""
+
+    @abstractmethod
+    def fetch(self, path: str, file: Path) -> None:
+        """Copy what a runner wrote at `path` on the device to `file` here."""
+
+    @abstractmethod
+    def __enter__(self) -> Self:
+        """Make the device ready to run something."""
+
+    @abstractmethod
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the device as it was."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection to the device broke in the run."""
+        return False
+
+    def reconnect(self) -> None:
+        """Wait, for a bounded time, for a device that was lost; its runners are gone.
+
+        Raises
+        ------
+        DeviceError
+            It did not come back.
+        """
+        raise DeviceError("The device was lost", fix="Connect it, and measure again")
 
     @property
     def runtimes(self) -> tuple[str, ...]:
@@ -94,10 +137,10 @@ class Device(ABC):
             )
         return threads
 
-    def cores_of(self, kind: str | None) -> tuple[int, ...]:
+    def cores_of(self, kind: str | None) -> tuple[int, ...] | None:
         """Return the numbers of the cores of a `kind`: big, mid, little or all.
 
-        For None it returns none: the system chooses.
+        Of None they are None: the system chooses.
 
         Raises
         ------
@@ -105,7 +148,7 @@ class Device(ABC):
             There are no such cores.
         """
         if kind is None:
-            return ()
+            return None
         raise UsageError(
             "This device does not tell which of its cores are fast",
             fix="Leave --cores out, or give a phone as --device",

@@ -135,9 +135,9 @@ class AndroidPhone(Device):
             poll_s=poll_s,
         )
 
-    def cores_of(self, kind: str | None) -> tuple[int, ...]:
+    def cores_of(self, kind: str | None) -> tuple[int, ...] | None:
         """Return the cores that ``big``, ``mid``, ``little`` or ``all`` means here."""
-        return () if kind is None else cores_of(kind, self._identity.clusters)
+        return None if kind is None else cores_of(kind, self._identity.clusters)
 
     def fix_clocks(self) -> None:
         """Fix its clocks until the run ends: see :func:`.settings.fix_clocks`."""
