@@ -13,7 +13,7 @@ from lightmobile.device_bench.devices.android import condition, gate, identity, 
 from lightmobile.device_bench.devices.android.adb import Adb
 from lightmobile.device_bench.devices.android.choice import choose
 from lightmobile.device_bench.devices.android.clusters import cores_of
-from lightmobile.device_bench.devices.android.run import Run, finish_dead_runs
+from lightmobile.device_bench.devices.android.run import TOGETHER_S, Run, finish_dead_runs
 from lightmobile.device_bench.devices.android.shell import Shell
 from lightmobile.device_bench.devices.android.workspace import Workspace
 from lightmobile.device_bench.devices.device import Capability, Device
@@ -159,8 +159,8 @@ class AndroidPhone(Device):
         return self._workspace.place_file(file)
 
     def scratch(self, name: str) -> str:
-        """Return the path on the phone of a file of this run, which `fetch` can bring here."""
-        return f"{self._held.folder}/{name}"
+        """Return the path on the phone of a file of this run; of its folder, where `name` is ""."""
+        return f"{self._held.folder}/{name}".rstrip("/")
 
     def fetch(self, path: str, file: Path) -> None:
         """Copy what a runner wrote at `path` to `file`."""
@@ -179,7 +179,7 @@ class AndroidPhone(Device):
     @property
     def is_lost(self) -> bool:
         """Whether the connection broke since the run began, so that the phone has ended it."""
-        return self._run is not None and not self._run.is_held
+        return self._run is not None and self._run.is_lost_within(TOGETHER_S)
 
     def reconnect(self, timeout_s: float = RECONNECT_TIMEOUT_S) -> None:
         """Wait for a phone that was lost, and begin a new run on it.

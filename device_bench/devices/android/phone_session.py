@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
+from lightmobile.device_bench.devices.android.run import TOGETHER_S
 from lightmobile.device_bench.session import RunnerError, RunnerSession
 
 if TYPE_CHECKING:
@@ -11,9 +12,6 @@ if TYPE_CHECKING:
     from lightmobile.device_bench.devices.android.shell import Shell
 
 __all__ = ["PhoneSession"]
-
-# When a phone is pulled out, adb ends every command within some milliseconds of the others.
-_TOGETHER_S = 0.5
 
 
 class PhoneSession(RunnerSession):
@@ -25,7 +23,7 @@ class PhoneSession(RunnerSession):
         super().__init__(shell.command(run.as_runner(script)))
 
     def _raise_death(self, stage: str) -> NoReturn:
-        if self._run.is_lost_within(_TOGETHER_S):
+        if self._run.is_lost_within(TOGETHER_S):
             self.kill()
             raise RunnerError(
                 stage,

@@ -24,9 +24,11 @@ from lightmobile.device_bench.devices.android.shell import PhoneLostError, Shell
 from lightmobile.device_bench.devices.android.workspace import ROOT
 from lightmobile.errors import DeviceError, LightmobileWarning
 
-__all__ = ["InUseError", "Run", "UnrestoredWarning", "finish_dead_runs"]
+__all__ = ["TOGETHER_S", "InUseError", "Run", "UnrestoredWarning", "finish_dead_runs"]
 
 TIMEOUT_S = 30.0
+# When a phone is pulled out, adb ends every command within some milliseconds of the others.
+TOGETHER_S = 0.5
 ATTEMPTS = 5
 PAUSE_S = 1.0
 
@@ -103,16 +105,11 @@ class Run:
         """The file of lines of shell that restore settings, on the phone."""
         return f"{self.folder}/restore"
 
-    @property
-    def is_held(self) -> bool:
-        """Whether the guard is there: the phone was not lost since the run began."""
-        return self._guard.poll() is None
-
     def is_lost_within(self, seconds: float) -> bool:
-        """Return whether the phone was lost, or is within `seconds`."""
+        """Return whether the phone was lost since the run began, or is within `seconds`."""
         with suppress(subprocess.TimeoutExpired):
             self._guard.wait(seconds)
-        return not self.is_held
+        return self._guard.poll() is not None
 
     def as_runner(self, script: str) -> str:
         """Return `script`, which ends in an ``exec``, as the script of a runner of this run."""
