@@ -135,8 +135,8 @@ class Watch:
         self._unplug = unplug
         self._passed = dict.fromkeys(MOMENTS, 0)
         self._is_cut = False
-        # Both outputs count together, and nothing passes while one hangs.
-        self._lock = threading.RLock()
+        # Standard output and errors count together, and neither passes while the other hangs.
+        self._locks = {moment: threading.Lock() for moment in MOMENTS}
         #: Ends the command; set once it runs.
         self.kill: Callable[[], None] = lambda: None
 
@@ -155,7 +155,7 @@ class Watch:
 
     def pass_on(self, moment: str, data: bytes, send: Callable[[bytes], None]) -> None:
         """Pass some ``output`` or ``input`` on to `send`, as far as it comes; raises as `reach`."""
-        with self._lock:
+        with self._locks[moment]:
             start = self._passed[moment]
             self._passed[moment] += len(data)
             for fault in sorted(self._left, key=lambda each: each.after_bytes):
