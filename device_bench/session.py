@@ -12,7 +12,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
@@ -130,6 +129,11 @@ class RunnerSession:
                 "load",
                 f"The runner uses {loaded.threads} threads instead of {request.threads}",
             )
+        if request.cores is not None and loaded.cores != tuple(sorted(request.cores)):
+            self.kill()
+            raise RunnerError(
+                "load", f"The runner may run on the cores {loaded.cores}, not {request.cores}"
+            )
         return loaded
 
     def run(self, count: int, *, warm_up: int = 0, expected_s: float | None = None) -> Ran:
@@ -150,16 +154,14 @@ class RunnerSession:
         use: MemoryUse = self._ask(GetMemory(), RUN_TIMEOUT_S)
         return use
 
-    def profile(self, count: int, trace: Path, *, expected_s: float | None = None) -> Profiled:
-        """Trace `count` inferences into the file `trace`."""
-        done: Profiled = self._ask(
-            Profile(count=count, trace=str(trace)), _patience(count, expected_s)
-        )
+    def profile(self, count: int, trace: str, *, expected_s: float | None = None) -> Profiled:
+        """Trace `count` inferences into the file `trace` of the runner's side."""
+        done: Profiled = self._ask(Profile(count=count, trace=trace), _patience(count, expected_s))
         return done
 
-    def outputs(self) -> Outputs:
-        """Return what the last inference computed."""
-        outputs: Outputs = self._ask(GetOutputs(), RUN_TIMEOUT_S)
+    def outputs(self, folder: str) -> Outputs:
+        """Have what the last inference computed written into `folder` of the runner's side."""
+        outputs: Outputs = self._ask(GetOutputs(folder=folder), RUN_TIMEOUT_S)
         return outputs
 
     def close(self) -> None:

@@ -62,7 +62,7 @@ for line in sys.stdin:
     request = json.loads(line)
     match request["op"]:
         case "hello":
-            say(runtime="bad", versions={}, computes=["cpu"], timed="nothing")
+            say(runtime="bad", pid=os.getpid(), versions={}, computes=["cpu"], timed="nothing")
         case "load":
             say(threads=None, load_ns=1)
         case "memory":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +13,18 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from lightmobile.device_bench.devices import open_device
-from lightmobile.device_bench.protocol import InputTensor, Load
+from lightmobile.device_bench.protocol import Load, Tensor
 from lightmobile.device_bench.session import RunnerError, RunnerSession
 from lightmobile.export.spec import IO, ExportSpec
 from lightmobile.export.targets import lower
-from tests.device_bench.artifacts import SHAPE, expected, network, write_int8_tflite
+from tests.device_bench.artifacts import (
+    SHAPE,
+    expected,
+    inputs,
+    network,
+    tensor,
+    write_int8_tflite,
+)
 
 MODULES = {"executorch": "executorch_runner", "tflite": "litert_runner"}
 DELEGATES = {"executorch": ("XnnpackBackend",), "tflite": ("XNNPACK",)}
@@ -29,17 +36,22 @@ def runtime(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def session(runtime: str, artifacts: dict[str, Path]) -> RunnerSession:
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Tensor:
+    """The input of the tiny network."""
+    return tensor(inputs(), tmp_path_factory.mktemp("noise"))
+
+
+@pytest.fixture(scope="module")
+def session(runtime: str, artifacts: dict[str, Path], noise: Tensor) -> RunnerSession:
     """A session that has loaded; the tests below share it."""
     with open_device("host").start(runtime) as session:
         session.hello()
-        session.loaded = session.load(load(artifacts[runtime], threads=1))
+        session.loaded = session.load(load(artifacts[runtime], noise, threads=1))
         yield session
 
 
-def load(artifact: Path, **changes: object) -> Load:
-    facts = {"artifact": str(artifact), "inputs": (InputTensor(shape=SHAPE),)}
-    return Load(**facts | changes)
+def load(artifact: Path, *inputs: Tensor, **changes: object) -> Load:
+    return Load(**{"artifact": str(artifact), "inputs": inputs} | changes)
 
 
 def talk(runtime: str, *requests: object) -> list[dict[str, object]]:
@@ -59,6 +71,7 @@ def talk(runtime: str, *requests: object) -> list[dict[str, object]]:
 def test_says_who_it_is(session: RunnerSession, runtime: str) -> None:
     identity = session.hello()
     assert identity.runtime == runtime
+    assert identity.pid == session.pid
     assert identity.computes == ("cpu",)
     assert all(version[0].isdigit() for version in identity.versions.values())
     assert "copied" in identity.timed
@@ -81,10 +94,10 @@ def test_computes_the_same_every_time(session: RunnerSession) -> None:
     assert len(digests) == 1
 
 
-def test_computes_what_the_network_computes(session: RunnerSession) -> None:
+def test_computes_what_the_network_computes(session: RunnerSession, tmp_path: Path) -> None:
     session.run(3)
-    (output,) = session.outputs().outputs
-    found = np.frombuffer(base64.b64decode(output.base64), output.dtype).reshape(output.shape)
+    (output,) = session.outputs(str(tmp_path)).outputs
+    found = np.fromfile(output.file, output.dtype).reshape(output.shape)
     np.testing.assert_allclose(found, expected(), rtol=1e-4, atol=1e-5)
 
 
@@ -93,38 +106,52 @@ def test_tells_its_memory(session: RunnerSession) -> None:
     assert use.peak_bytes >= use.baseline_bytes > 10 * 2**20
 
 
-def test_every_process_and_only_the_same_seed_computes_the_same(
-    session: RunnerSession, runtime: str, artifacts: dict[str, Path]
+def test_every_process_and_only_the_same_input_computes_the_same(
+    session: RunnerSession, runtime: str, artifacts: dict[str, Path], noise: Tensor, tmp_path: Path
 ) -> None:
     first = session.run(1).output_sha256
-    for seed, same in ((0, True), (1, False)):
+    for given, same in ((noise, True), (tensor(inputs(1), tmp_path), False)):
         with open_device("host").start(runtime) as other:
-            other.load(load(artifacts[runtime], threads=1, seed=seed))
+            other.load(load(artifacts[runtime], given, threads=1))
             assert (other.run(1).output_sha256 == first) is same
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems let no process choose its cores")
+def test_runs_on_the_cores_that_it_is_told(
+    runtime: str, artifacts: dict[str, Path], noise: Tensor
+) -> None:
+    core = max(os.sched_getaffinity(0))
+    with open_device("host").start(runtime) as session:
+        loaded = session.load(load(artifacts[runtime], noise, cores=(core,)))
+        assert loaded.cores == (core,)
+        threads = Path(f"/proc/{session.pid}/task").iterdir()
+        assert {frozenset(os.sched_getaffinity(int(each.name))) for each in threads} >= {
+            frozenset({core})
+        }
 
 
 @pytest.mark.slow
 def test_profiles_its_operators_or_says_that_it_cannot(
-    runtime: str, artifacts: dict[str, Path], tmp_path: Path
+    runtime: str, artifacts: dict[str, Path], noise: Tensor, tmp_path: Path
 ) -> None:
     from lightmobile.device_bench.profile import read_trace
 
     trace = tmp_path / "trace"
     with open_device("host").start(runtime) as session:
-        loaded = session.load(load(artifacts[runtime], record="profile"))
+        loaded = session.load(load(artifacts[runtime], noise, record="profile"))
         if runtime == "tflite":
             with pytest.raises(RunnerError, match="no per-operator times for Python"):
-                session.profile(3, trace)
+                session.profile(3, str(trace))
             return
-        session.profile(3, trace)
-    rows = read_trace(trace, loaded.delegates)
+        profiled = session.profile(3, str(trace))
+    rows = read_trace(trace, profiled.format, loaded.delegates)
     assert any("Convolution" in row.name for row in rows)
     assert {row.delegate for row in rows} == {"XnnpackBackend"}
     assert all(len(row.samples_ns) == 3 for row in rows)
 
 
 def test_refuses_what_it_cannot_load(
-    runtime: str, artifacts: dict[str, Path], tmp_path: Path
+    runtime: str, artifacts: dict[str, Path], noise: Tensor, tmp_path: Path
 ) -> None:
     whole = artifacts[runtime].read_bytes()
     files = {"empty": b"", "text": b"no model at all" * 100, "truncated": whole[:200]}
@@ -135,25 +162,29 @@ def test_refuses_what_it_cannot_load(
     bad |= {
         "threads": {"threads": 100_000},
         "compute": {"compute": "npu"},
-        "shape": {"inputs": (InputTensor(shape=(1, 3, 8, 8)),)},
+        "cores": {"cores": (4000,)},
+        "shape": {"inputs": (tensor(inputs()[:1, :, :8, :8].copy(), tmp_path),)},
         "number of inputs": {"inputs": ()},
-        "dtype": {"inputs": (InputTensor(shape=SHAPE, dtype="word"),)},
+        "dtype": {"inputs": (noise.model_copy(update={"dtype": "word"}),)},
+        "no input": {"inputs": (noise.model_copy(update={"file": str(tmp_path / "none")}),)},
+        "short input": {"inputs": (noise.model_copy(update={"file": str(tmp_path / "empty")}),)},
     }
-    good = load(artifacts[runtime])
+    good = load(artifacts[runtime], noise)
     requests = [json.loads(good.model_copy(update=each).to_line()) for each in bad.values()]
     replies = dict(zip(bad, talk(runtime, *requests), strict=True))
     assert {name: reply.get("stage") for name, reply in replies.items()} == dict.fromkeys(
         bad, "load"
     )
     assert "cores" in replies["threads"]["error"]
+    assert "has 1536 numbers, and its file 0" in replies["short input"]["error"]
     assert replies["compute"]["code"] == "unsupported"
     assert all(reply["error"] for reply in replies.values())
 
 
 def test_answers_every_line_and_prints_nothing_else(
-    runtime: str, artifacts: dict[str, Path]
+    runtime: str, artifacts: dict[str, Path], noise: Tensor
 ) -> None:
-    good = json.loads(load(artifacts[runtime], later="kept").to_line())
+    good = json.loads(load(artifacts[runtime], noise, later="kept").to_line())
     replies = talk(
         runtime,
         "not json",
@@ -196,24 +227,21 @@ def test_imports_only_what_running_needs(runtime_: str, unneeded: str) -> None:
 def test_runs_integers_between_borders_of_either_type(borders: IO, tmp_path: Path) -> None:
     path = tmp_path / "int8.tflite"
     write_int8_tflite(path, borders)
-    image = InputTensor(shape=SHAPE, dtype=borders)
+    given = inputs()
+    if borders == "int8":
+        given = np.random.default_rng(0).integers(-128, 127, SHAPE, np.int8, endpoint=True)
     with open_device("host").start("tflite") as session:
-        session.load(load(path, inputs=(image,)))
+        session.load(load(path, tensor(given, tmp_path)))
         ran = session.run(3)
-        (output,) = session.outputs().outputs
+        (output,) = session.outputs(str(tmp_path)).outputs
     assert len(ran.samples_ns) == 3
     assert output.dtype == borders
-    noise = np.random.default_rng(0)
-    if borders == "int8":
-        given = noise.integers(-128, 127, SHAPE, endpoint=True).astype(np.int8)
-    else:
-        given = noise.standard_normal(SHAPE).astype(np.float32)
     interpreter = Interpreter(model_path=str(path))
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], given)
     interpreter.invoke()
     expected = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    assert base64.b64decode(output.base64) == expected.tobytes()
+    assert Path(output.file).read_bytes() == expected.tobytes()
     assert len(np.unique(expected)) > 5  # noise of the right width reaches the output
 
 
@@ -223,4 +251,4 @@ def test_a_program_for_an_accelerator_that_is_not_here_is_refused_by_name(tmp_pa
     with open_device("host").start("executorch") as session:
         session.hello()
         with pytest.raises(RunnerError, match="for VulkanBackend, which ExecuTorch's package"):
-            session.load(load(path, inputs=(InputTensor(shape=(1, *SHAPE[1:])),)))
+            session.load(load(path, tensor(inputs()[:1], tmp_path)))
