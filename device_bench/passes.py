@@ -20,7 +20,7 @@ from lightmobile.errors import LightmobileError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Passes", "measure_memory", "passes_of"]
+__all__ = ["Passes", "passes_of", "sustain"]
 
 PROFILED_RUNS = 20
 MEMORY_RUNS = 3
@@ -166,7 +166,7 @@ def _host(bench: Workbench, member: Member) -> Sequence[NDArray[Any]]:
         ]
 
 
-def sustain(bench: Workbench, member: Member, minutes: int) -> None:
+def sustain(bench: Workbench, member: Member, minutes: int, *, minute_s: float = MINUTE_S) -> None:
     """Run `member` for `minutes` without a break, from a cool start; keep each minute."""
     with bench.noting(member):
         bench.device.wait_until_cool(bench.progress)
@@ -176,9 +176,9 @@ def sustain(bench: Workbench, member: Member, minutes: int) -> None:
             for minute in range(minutes):
                 bench.progress("sustained", f"{member.title}: minute {minute + 1} of {minutes}")
                 started, samples_ns = now(), list[int]()
-                end = time.monotonic() + MINUTE_S
+                end = time.monotonic() + minute_s
                 while not samples_ns or time.monotonic() < end:
-                    count = max(1, round(REQUEST_S / each_s))
+                    count = max(1, round(min(REQUEST_S, minute_s) / each_s))
                     samples_ns += session.run(count, expected_s=each_s).samples_ns
                 bench.write(
                     Minute(
