@@ -17,7 +17,7 @@ In a test (see :mod:`tests.phone.plugin`)::
         assert phone.processes() == []       # what still runs; phone.files(): what still lies there
 
     def test_another(start_phone):
-        before = (phone := start_phone("galaxy_a52", storage_mb=20)).state()
+        before = (phone := start_phone("galaxy_s20_fe", storage_mb=20)).state()
         phone.add_fault("^shell:.*runner", "unplug", at="output", after_bytes=100, back_after_s=0.5)
         phone.heat({"status": 2, "skin": 43.0}, {"status": 0, "skin": 35.0})
         phone.unplug(); phone.plug()

@@ -33,7 +33,7 @@ class Android:
         self.properties = dict(fixture.properties)
         self.settings = copy.deepcopy(fixture.settings)
         self._battery = dict(fixture.battery)
-        self._held: dict[str, Any] | None = None
+        self._held: dict[str, Any] | None = dict(self._battery) if fixture.battery_held else None
         self._sensors = [{"status": 0, **each} for each in fixture.sensors]
         self._cached = copy.deepcopy(self._sensors)
         self._status = 0
@@ -241,8 +241,8 @@ class Android:
         if self._fixture.fixed_performance == "fixes":
             for core, cluster in enumerate(self._fixture.cluster_of_cores()):
                 khz = cluster.fixed_khz if fixed else cluster.max_khz
-                folder = Path(f"/sys/devices/system/cpu/cpu{core}/cpufreq")
-                (folder / "scaling_max_freq").write_text(f"{khz}\n")
+                file = Path(f"/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_max_freq")
+                file.write_text(f"{khz}\n")
         return Answer()
 
     def _svc(self, words: list[str]) -> Answer:

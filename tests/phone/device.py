@@ -1,6 +1,6 @@
 """The process that is a test phone: its adbd, and its system.
 
-``python -m tests.phone.device ROOT FIXTURE.json`` runs as root of a phone's namespaces, with the
+``python -m tests.phone.device ROOT PHONE.json`` runs as root of a phone's namespaces, with the
 phone's root as its own. It is told what to do by lines of JSON on its standard input, e.g.
 ``{"do": "unplug", "with": {}}``, and answers each with one; where that ends, so does it.
 """
@@ -18,10 +18,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.phone.affinity import emulate_cores
 from tests.phone.android import Android
 from tests.phone.auth import Auth
 from tests.phone.faults import Fault, Faults, Watch
 from tests.phone.fixture import Fixture, fixture_of
+from tests.phone.mounts import SHELL_USER, enter_root, has_users
 from tests.phone.shell import run_command
 from tests.phone.sync import serve_files
 from tests.phone.system import Answer, serve_system
@@ -29,7 +31,6 @@ from tests.phone.wire import Connection, Stream, StreamClosed
 
 __all__ = ["Device"]
 
-SHELL_USER = 2000
 # log, input, adb, sdcard_rw, net_bt, inet, ..., as adbd gives them to its shells.
 _GROUPS = [1004, 1007, 1011, 1015, 1028, 3001, 3002, 3003, 3006]
 
@@ -200,40 +201,26 @@ class Device:
         return self.android.answer(words)
 
 
-def _maps_users() -> bool:
-    """Return whether there are other users here than the one that is root."""
-    return sum(int(line.split()[2]) for line in _UID_MAP.splitlines()) > SHELL_USER
-
-
 def _shell_user() -> dict[str, Any]:
-    if not _maps_users():
+    if not has_users():
         return {}
     return {"user": SHELL_USER, "group": SHELL_USER, "extra_groups": _GROUPS}
 
 
 def _be_shell_user() -> None:
     """Let this thread, and no other, open files as the shell's user."""
-    if _maps_users():
+    if has_users():
         _LIBC.setfsgid(SHELL_USER)
         _LIBC.setfsuid(SHELL_USER)
 
 
-def _enter(root: str) -> None:
-    """Make `root` this process's, and the folders in it that are the shell user's."""
-    os.chroot(root)
-    os.chdir("/")
-    os.umask(0)
-    for path in ("/data/local/tmp", "/storage/emulated/0"):
-        Path(path).mkdir(parents=True)
-        if _maps_users():
-            os.chown(path, SHELL_USER, SHELL_USER)
-
-
-def main(root: str, fixture: str) -> None:
-    """Be the phone of a file of JSON, until standard input ends."""
-    read = fixture_of(json.loads(Path(fixture).read_text(encoding="utf-8")))
-    _enter(root)
-    device = Device(read)
+def main(root: str, told: str) -> None:
+    """Be the phone that a file of JSON tells, until standard input ends."""
+    values = json.loads(Path(told).read_text(encoding="utf-8"))
+    fixture = fixture_of(values["fixture"])
+    enter_root(Path(root), Path(values["image"]), fixture, noexec=values["noexec"])
+    emulate_cores(len(fixture.cluster_of_cores()))
+    device = Device(fixture)
     for line in sys.stdin:
         request = json.loads(line)
         try:
@@ -247,7 +234,6 @@ def main(root: str, fixture: str) -> None:
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_UID_MAP = Path("/proc/self/uid_map").read_text(encoding="ascii")
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

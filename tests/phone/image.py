@@ -5,12 +5,14 @@ It is made once, and every phone mounts it at ``/system``.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["TOOLS", "make_image"]
+__all__ = ["EMULATOR", "TOOLS", "image_without", "make_image"]
 
 #: The programs that must be there for a test phone to start, by Debian's packages of them.
 TOOLS = {"mksh": "mksh", "toybox": "toybox", "gcc": "gcc", "unshare": "util-linux"}
@@ -60,6 +62,19 @@ def make_image(folder: Path) -> Path:
     # Unlike LD_PRELOAD, nothing in the phone can unset it.
     (folder / "system" / "etc" / "ld.so.preload").write_text("/system/lib64/libprograms.so\n")
     return folder
+
+
+def image_without(image: Path, missing: Iterable[str]) -> Path:
+    """Return an image like `image` that lacks some programs."""
+    names = sorted(missing)
+    if not names:
+        return image
+    copy = image.with_name("-".join([image.name, "without", *names]))
+    if not copy.exists():
+        shutil.copytree(image, copy, symlinks=True, copy_function=os.link)
+        for name in names:
+            (copy / "system" / "bin" / name).unlink(missing_ok=True)
+    return copy
 
 
 def _copy(folder: Path, name: str, as_name: str) -> None:

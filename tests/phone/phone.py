@@ -18,8 +18,8 @@ from typing import Any, Self
 
 from tests.phone.faults import Fault
 from tests.phone.fixture import Fixture, load_fixture
+from tests.phone.image import image_without
 from tests.phone.server import AdbServer
-from tests.phone.tree import make_tree
 
 __all__ = ["NAMESPACES", "Entry", "Phone"]
 
@@ -70,9 +70,8 @@ class Phone:
         self.server = server
         self._folder = folder
         self._lock = threading.Lock()
-        folder.mkdir(parents=True)
-        make_tree(folder / "root", image, self.fixture)
-        self._process = self._boot(noexec=noexec)
+        (folder / "root").mkdir(parents=True)
+        self._process = self._boot(image_without(image, self.fixture.missing), noexec=noexec)
         self._ask("set_access", access=access)
         self.port = int(self._ask("plug"))
         #: By which adb knows it.
@@ -82,7 +81,16 @@ class Phone:
 
     def connect(self) -> str:
         """Connect adb to it; return what adb said."""
+        # A connection that was lost is offline until adb tries again by itself, a second later.
+        self.server.adb("disconnect", self.serial)
         return self.server.adb("connect", self.serial).stdout.decode().strip()
+
+    def find(self) -> None:
+        """Let adb know of it, in whatever state: it may not answer, or not let adb in."""
+        with self.server.start_adb("connect", self.serial) as connecting:
+            self.wait_until(lambda: self.serial in self.server.devices())
+            # Of a phone that does not answer, adb waits for ten seconds.
+            connecting.kill()
 
     def adb(self, *words: object, **more: Any) -> subprocess.CompletedProcess[bytes]:
         """Run adb for it to the end; see :meth:`AdbServer.adb`."""
@@ -180,15 +188,15 @@ class Phone:
         base = self.root / folder
         return sorted(str(each.relative_to(base)) for each in base.rglob("*"))
 
-    def _boot(self, *, noexec: bool) -> subprocess.Popen[str]:
-        told = self._folder / "fixture.json"
-        told.write_text(json.dumps(asdict(self.fixture)), encoding="utf-8")
-        options = f"size={self.fixture.storage_mb}m{',noexec' if noexec else ''}"
-        boot = ["sh", str(Path(__file__).with_name("boot.sh")), str(self._folder / "root"), options]
+    def _boot(self, image: Path, *, noexec: bool) -> subprocess.Popen[str]:
+        values = {"fixture": asdict(self.fixture), "image": str(image), "noexec": noexec}
+        told = self._folder / "phone.json"
+        told.write_text(json.dumps(values), encoding="utf-8")
         device = [sys.executable, "-m", "tests.phone.device", str(self._folder / "root"), str(told)]
         with (self._folder / "errors").open("wb") as errors:
             return subprocess.Popen(
-                [*NAMESPACES, *boot, *device],
+                # That shell takes care of processes whose parent has ended.
+                [*NAMESPACES, "sh", "-c", '"$@"; exit', "sh", *device],
                 cwd=_PROJECT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

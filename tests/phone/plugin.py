@@ -32,7 +32,8 @@ def phone_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdbServer]:
+def session_adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdbServer]:
+    """The server of :func:`adb_server`, for fixtures of the whole session."""
     if adb_program() is None:
         pytest.skip("needs the package adbutils, with the adb that it carries")
     with AdbServer(tmp_path_factory.mktemp("adb")) as server:
@@ -40,28 +41,28 @@ def _adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdbServer]
 
 
 @pytest.fixture
-def adb_server(_adb_server: AdbServer, monkeypatch: pytest.MonkeyPatch) -> AdbServer:
+def adb_server(session_adb_server: AdbServer, monkeypatch: pytest.MonkeyPatch) -> AdbServer:
     """The tests' own adb server, which every adb of this test uses."""
-    if not _adb_server.is_ours:  # another test has killed it
-        _adb_server.stop()
-        _adb_server.start()
-    for name, value in _adb_server.env.items():
+    if not session_adb_server.is_ours:  # another test has killed it
+        session_adb_server.stop()
+        session_adb_server.start()
+    for name, value in session_adb_server.env.items():
         monkeypatch.setenv(name, value)
-    return _adb_server
+    return session_adb_server
 
 
 @pytest.fixture
 def start_phone(
     adb_server: AdbServer, phone_image: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Phone]]:
-    """Starts and connects a phone: ``start_phone("pixel8", storage_mb=20, noexec=True)``.
+    """Starts and connects a phone: ``start_phone("pixel_8", storage_mb=20, noexec=True)``.
 
     Words of `Phone` are its; all others change the fixture (see `load_fixture`).
     """
     phones: list[Phone] = []
 
     def start(
-        fixture: str = "pixel8", *, access: str = "open", noexec: bool = False, **changes: Any
+        fixture: str = "pixel_8", *, access: str = "open", noexec: bool = False, **changes: Any
     ) -> Phone:
         phone = Phone(
             load_fixture(fixture, **changes),
@@ -72,7 +73,9 @@ def start_phone(
             noexec=noexec,
         )
         phones.append(phone)
-        if access in ("open", "accepts"):
+        if access == "silent":
+            phone.find()
+        else:
             phone.connect()
         return phone
 
@@ -84,4 +87,4 @@ def start_phone(
 @pytest.fixture
 def phone(start_phone: Callable[..., Phone]) -> Phone:
     """A Pixel 8, connected."""
-    return start_phone("pixel8")
+    return start_phone("pixel_8")

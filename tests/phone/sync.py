@@ -41,7 +41,7 @@ def serve_files(stream: Stream, begin: Callable[[str], Watch]) -> None:
         if name == b"QUIT":
             return
         if length > _MOST_NAME or name not in _SERVICES:
-            _fail(stream, f"unknown command {name.decode('latin-1')}")
+            _fail(stream, f"unknown command {os.fsdecode(name)}")
             return
         path = os.fsdecode(stream.read(length))
         subject = path.rpartition(",")[0] if name == b"SEND" else path

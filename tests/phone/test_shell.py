@@ -9,15 +9,15 @@ def test_output_errors_and_status_come_apart(phone):
     assert phone.lines("shell") == ["echo out; echo err >&2; exit 7"]
 
 
-def test_the_first_protocol_mixes_them_and_has_no_status(phone):
-    done = phone.adb("shell", "-x", "echo out; echo err >&2; exit 7")
+def test_the_first_protocol_mixes_them_and_has_no_status(steady_phone):
+    done = steady_phone.adb("shell", "-x", "echo out; echo err >&2; exit 7")
     assert (done.returncode, done.stdout) == (0, b"out\nerr\n")
 
 
-def test_standard_input_comes_and_ends(phone):
-    data = bytes(range(256)) * 4096
-    done = phone.adb("shell", "cat; echo end", data=data)
-    assert done.stdout == data + b"end\n"
+@pytest.mark.parametrize("size", [0, 1, 300_000, 3_000_000])
+def test_standard_input_comes_and_ends(steady_phone, size):
+    data = (bytes(range(256)) * (size // 256 + 1))[:size]
+    assert steady_phone.adb("shell", "cat; echo end", data=data).stdout == data + b"end\n"
 
 
 def test_exec_is_a_plain_pipe(phone):
@@ -26,32 +26,25 @@ def test_exec_is_a_plain_pipe(phone):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("id -u; id -g", b"2000\n2000\n"),
-        ("uname -m", b"aarch64\n"),
-        ("getprop ro.product.model", b"Pixel 8\n"),
-        ("echo $0; pwd", b"/system/bin/sh\n/\n"),
-        ("printf abc | sha256sum", b"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  -\n"),
-        ("cat /sys/devices/system/cpu/possible", b"0-8\n"),
-        ("grep -c ^processor /proc/cpuinfo", b"9\n"),
-        ("cat /sys/devices/system/cpu/cpu8/cpufreq/cpuinfo_max_freq", b"2914000\n"),
-    ],
-)  # fmt: skip
-def test_a_phone_is_what_its_fixture_says(phone, line, said):
-    done = phone.adb("shell", line)
-    assert done.stdout == said, done.stderr
+    "line", ["echo 'a  b' \"$((1+1))\" '$(id)' ü \\;", "printf '%s|' 'x\ny' \"'\" '\"' '`id`'"]
+)
+def test_a_line_comes_as_it_was_written(steady_phone, line):
+    meant = b"a  b 2 $(id) \xc3\xbc ;\n" if line.startswith("echo") else b"x\ny|'|\"|`id`|"
+    assert steady_phone.adb("shell", line).stdout == meant
+    assert steady_phone.lines("shell")[-1] == line
 
 
-@pytest.mark.parametrize("path", ["/system/x", "/sys/x", "/data/x", "/x"])
-def test_the_shell_may_not_write_everywhere(phone, path):
-    done = phone.adb("shell", f"echo > {path}")
-    assert done.returncode != 0
-    assert b"denied" in done.stderr
+@pytest.mark.parametrize(("line", "status"), [("kill -9 $$", 137), ("true", 0), ("nothing", 127)])
+def test_the_exit_status_is_told(steady_phone, line, status):
+    assert steady_phone.adb("shell", line).returncode == status
 
 
-def test_hanging_up_hangs_up_and_no_more(phone):
-    """As adbd does: SIGHUP to the shell alone, and its standard input ends."""
+def test_the_shell_ends_when_its_background_has_closed_the_output(steady_phone):
+    done = steady_phone.adb("shell", "(sleep 0.2; echo late) & echo early")
+    assert done.stdout == b"early\nlate\n"
+
+
+def test_hanging_up_is_sighup_and_an_end_of_input_and_no_more(phone):
     guard = (
         "cd /data/local/tmp; trap 'echo > hup' HUP; while read -r _; do :; done; sleep 0.1; echo > end"
     )
@@ -68,3 +61,19 @@ def test_a_client_that_goes_away_hangs_up_too(phone):
         adb.kill()
         phone.wait_until(lambda: phone.processes() == [])
     assert phone.files() == []
+
+
+def test_what_ignores_it_goes_on_and_is_seen(phone):
+    with phone.running("shell", "trap '' HUP; sleep 60 <&- >&- 2>&-") as adb:
+        phone.wait_until(lambda: ["sleep", "60"] in phone.processes())
+        adb.kill()
+    phone.adb("shell", "true")
+    assert ["sleep", "60"] in phone.processes()
+    phone.adb("shell", "pkill sleep")
+    phone.wait_until(lambda: phone.processes() == [])
+
+
+def test_other_services_are_refused_and_logged(phone):
+    assert b"closed" in phone.adb("reverse", "tcp:1", "tcp:1").stderr
+    (asked,) = phone.lines("refused")
+    assert asked.startswith("reverse:")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,8 @@ _RUNS = {"arm64-v8a": ("64-183", "/system/bin/qemu-aarch64"), "x86_64": ("64-62"
 _MACHINES = {"arm64-v8a": "aarch64", "armeabi-v7a": "armv8l", "x86_64": "x86_64"}
 
 
-def make_tree(folder: Path, image: Path, fixture: Fixture) -> None:
-    """Write the files of a phone to the new `folder`: an `image`'s, and those of its own."""
-    shutil.copytree(image, folder, symlinks=True, copy_function=os.link)
-    for name in fixture.missing:
-        (folder / "system" / "bin" / name).unlink(missing_ok=True)
+def make_tree(folder: Path, fixture: Fixture) -> None:
+    """Write the files of a phone below `folder`, and make the folders that others mount on."""
     for name in _FOLDERS:
         (folder / name).mkdir(parents=True)
     (folder / "etc").symlink_to("/system/etc")
@@ -30,8 +25,6 @@ def make_tree(folder: Path, image: Path, fixture: Fixture) -> None:
     (folder / "sdcard").symlink_to("/storage/emulated/0")
     (folder / "kernel" / "cpuinfo").write_text(_cpuinfo(fixture))
     (folder / "kernel" / "meminfo").write_text(_meminfo(fixture))
-    for name in ("null", "zero", "full", "random", "urandom", "tty"):
-        (folder / "dev" / name).touch()
     _write_emulator(folder / "dev" / "emulator", fixture)
     for path, value in (*_cpu_files(fixture), *_thermal_files(fixture)):
         file = folder / "sys" / path
@@ -52,7 +45,12 @@ def _write_emulator(folder: Path, fixture: Fixture) -> None:
 
 def _cpuinfo(fixture: Fixture) -> str:
     if not fixture.cpu_features:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        # Of this machine's processor, as often as the emulator has cores.
+        first, _, _ = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")
+        _, _, rest = first.partition("\n")
+        return "".join(
+            f"processor\t: {core}\n{rest}\n\n" for core in range(len(fixture.cluster_of_cores()))
+        )
     blocks = [
         f"processor\t: {core}\n"
         "BogoMIPS\t: 49.15\n"
@@ -101,14 +99,14 @@ def _cpu_files(fixture: Fixture) -> Iterator[tuple[str, Any]]:
 def _core_files(
     cluster: Cluster, core: int, siblings: range, count: int
 ) -> Iterator[tuple[str, Any]]:
-    yield "cpufreq/cpuinfo_min_freq", cluster.min_khz
-    yield "cpufreq/cpuinfo_max_freq", cluster.max_khz
-    yield "cpufreq/scaling_min_freq", cluster.min_khz
-    yield "cpufreq/scaling_max_freq", cluster.max_khz
-    yield "cpufreq/scaling_cur_freq", cluster.min_khz
-    yield "cpufreq/scaling_governor", cluster.governor
-    yield "cpufreq/scaling_available_governors", f"{cluster.governor} performance powersave"
-    yield "cpufreq/related_cpus", " ".join(map(str, siblings))
+    if cluster.max_khz:
+        for limits in ("cpuinfo", "scaling"):
+            yield f"cpufreq/{limits}_min_freq", cluster.min_khz
+            yield f"cpufreq/{limits}_max_freq", cluster.max_khz
+        yield "cpufreq/scaling_cur_freq", cluster.min_khz
+        yield "cpufreq/scaling_governor", cluster.governor
+        yield "cpufreq/scaling_available_governors", f"{cluster.governor} performance powersave"
+        yield "cpufreq/related_cpus", " ".join(map(str, siblings))
     yield "online", 1
     yield "topology/physical_package_id", 0
     yield "topology/core_id", core
@@ -116,8 +114,9 @@ def _core_files(
     yield "topology/cluster_cpus_list", _range(siblings.start, siblings.stop)
     yield "topology/core_siblings_list", _range(0, count)
     yield "topology/package_cpus_list", _range(0, count)
-    midr = cluster.implementer << 24 | cluster.variant << 20 | 0xF << 16 | cluster.part << 4
-    yield "regs/identification/midr_el1", f"{midr | cluster.revision:#018x}"
+    if cluster.implementer:
+        midr = cluster.implementer << 24 | cluster.variant << 20 | 0xF << 16 | cluster.part << 4
+        yield "regs/identification/midr_el1", f"{midr | cluster.revision:#018x}"
 
 
 def _thermal_files(fixture: Fixture) -> Iterator[tuple[str, Any]]:
