@@ -191,14 +191,15 @@ def _identity(engine: Engine) -> Identity:
 
 def _take_cores(cores: tuple[int, ...] | None) -> tuple[int, ...] | None:
     """Keep this process to `cores`, where given, and return those that it may run on."""
-    if sys.platform != "linux":
+    if sys.platform == "linux":
+        if cores is not None:
+            # Before the runtime makes its threads, which inherit it.
+            os.sched_setaffinity(0, cores)
+        return tuple(sorted(os.sched_getaffinity(0)))
+    else:  # noqa: RET505 - type checkers follow platforms by branches
         if cores is not None:
             raise Unsupported("this system lets no process choose its cores")
         return None
-    if cores is not None:
-        # Before the runtime makes its threads, which inherit it.
-        os.sched_setaffinity(0, cores)
-    return tuple(sorted(os.sched_getaffinity(0)))
 
 
 def _read(tensor: Tensor) -> Array:
