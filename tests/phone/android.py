@@ -44,7 +44,7 @@ class Android:
         self._fixed = False
 
     def answer(self, words: Sequence[str]) -> Answer:
-        """Answer one of the phone's programs, e.g. ``["settings", "get", "global", "adb_enabled"]``."""
+        """Answer one of the phone's programs, e.g. ``["settings", "list", "global"]``."""
         program, arguments = words[0], list(words[1:])
         commands: dict[str, Callable[[list[str]], Answer]] = {
             "getprop": self._getprop,

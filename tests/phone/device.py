@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,12 @@ class Device:
         """Return what of the phone's system can be set."""
         return self.android.state()
 
+    def reset(self) -> None:
+        """Forget the log and all faults."""
+        with self._lock:
+            self._log.clear()
+            self.faults = Faults()
+
     def log(self) -> list[tuple[str, str]]:
         """Return all requests that came."""
         with self._lock:
@@ -155,12 +162,12 @@ class Device:
         told = "".join(f"{name}={self.android.properties[name]};" for name in names)
         return f"device::{told}features={','.join(self._fixture.adb_features)}".encode()
 
-    def _serve(self, service: str, stream: Stream) -> bool:
+    def _serve(self, service: str, stream: Stream) -> Callable[[], None] | None:
         name, colon, words = service.partition(":")
         kind, *options = name.split(",")
         if not colon or kind not in ("shell", "exec", "sync"):
             self._note("refused", service)
-            return False
+            return None
 
         def serve() -> None:
             try:
@@ -176,8 +183,7 @@ class Device:
             finally:
                 stream.close()
 
-        threading.Thread(target=serve, daemon=True).start()
-        return True
+        return serve
 
     def _begin(self, kind: str, text: str, stream: Stream) -> Watch:
         self._note(kind, text)
@@ -227,7 +233,8 @@ def main(root: str, told: str) -> None:
             said = {"said": getattr(device, request["do"])(**request["with"])}
         except Exception as error:  # noqa: BLE001 - the test's own mistake is the test's to see
             said = {"error": f"{type(error).__name__}: {error}\n{traceback.format_exc()}"}
-        print(json.dumps(said), flush=True)
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
     device.unplug()
     # Threads wait for processes, which end with this process's namespace.
     os._exit(0)

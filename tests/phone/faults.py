@@ -15,7 +15,7 @@ MOMENTS = ("before", "output", "input", "end")
 ACTIONS = ("unplug", "hang", "garbage", "cut", "kill", "fail", "exit")
 
 # Neither a line nor UTF-8.
-GARBAGE = b"\xff\xfe\x00\x9b31m{\"garbage\": \x80"
+GARBAGE = b'\xff\xfe\x00\x9b31m{"garbage": \x80'
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,7 @@ class Watch:
             self._unplug(fault.back_after_s)
             raise StreamClosed
         if fault.action == "hang":
+            self._stream.flush()
             self._stream.wait_for_close()
             raise StreamClosed
         if fault.action == "garbage":

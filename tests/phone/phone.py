@@ -31,7 +31,7 @@ NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", *_USER)
 
 @dataclass(frozen=True)
 class Entry:
-    """A request: its kind (``shell``, ``exec``, ``sync``, ``system``, ``refused``), and its text."""
+    """A request: its kind (shell, exec, sync, system or refused), and its text."""
 
     kind: str
     text: str
@@ -187,6 +187,15 @@ class Phone:
         """Return the path, below `folder`, of all that lies there."""
         base = self.root / folder
         return sorted(str(each.relative_to(base)) for each in base.rglob("*"))
+
+    def reset(self) -> None:
+        """Forget its log and its faults, and remove the files that were pushed."""
+        self._ask("reset")
+        for each in (self.root / "data/local/tmp").iterdir():
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            else:
+                each.unlink()
 
     def _boot(self, image: Path, *, noexec: bool) -> subprocess.Popen[str]:
         values = {"fixture": asdict(self.fixture), "image": str(image), "noexec": noexec}

@@ -57,7 +57,9 @@ def run_command(
         watch.reach("before")
         with _started(line, stream, user, framed=framed) as command:
             watch.kill = command.kill
-            threading.Thread(target=_feed, args=(stream, watch, command, framed), daemon=True).start()
+            threading.Thread(
+                target=_feed, args=(stream, watch, command, framed), daemon=True
+            ).start()
             status = command.pump(sender)
         watch.reach("end")
     except FaultError as error:
@@ -130,7 +132,9 @@ class _Command:
 
     def pump(self, sender: _Sender) -> int:
         """Pass on what is printed, until both outputs end; return the exit status."""
-        errors = threading.Thread(target=self._pump, args=(self.errors, STDERR, sender), daemon=True)
+        errors = threading.Thread(
+            target=self._pump, args=(self.errors, STDERR, sender), daemon=True
+        )
         errors.start()
         self._pump(self.pipe, STDOUT, sender)
         errors.join()

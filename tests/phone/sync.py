@@ -4,6 +4,9 @@ As adbd does it (file_sync_service.cpp), in its first version of sending and rec
 is opened as the phone's shell user, by the phone's own root.
 """
 
+# A phone's paths stay as they came, which Path would tidy up.
+# ruff: noqa: PTH103, PTH108, PTH116, PTH118, PTH120, PTH123, PTH208, PTH211
+
 from __future__ import annotations
 
 import errno
@@ -12,6 +15,7 @@ import stat
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from io import FileIO
 
 from tests.phone.faults import FaultError, Watch
@@ -89,21 +93,21 @@ def _list_1(stream: Stream, path: str, watch: Watch) -> None:
     watch.reach("before")
     for name in _names(path):
         with suppress(OSError):
-            found = os.lstat(os.path.join(path, name))  # noqa: PTH118 - a phone's path
+            found = os.lstat(os.path.join(path, name))
             fields = (found.st_mode, found.st_size & 0xFFFFFFFF, int(found.st_mtime))
             data = os.fsencode(name)
             entry = _ENTRY_1.pack(b"DENT", *fields, len(data)) + data
-            watch.pass_on("output", entry, stream.write)
+            watch.pass_on("output", entry, partial(stream.write, more=True))
     stream.write(_ENTRY_1.pack(b"DONE", *[0] * 4))
 
 
 def _list_2(stream: Stream, path: str, watch: Watch) -> None:
     watch.reach("before")
     for name in _names(path):
-        fields = _fields_2(os.path.join(path, name), follow=False)  # noqa: PTH118 - a phone's path
+        fields = _fields_2(os.path.join(path, name), follow=False)
         data = os.fsencode(name)
         entry = _ENTRY_2.pack(b"DNT2", *fields, len(data)) + data
-        watch.pass_on("output", entry, stream.write)
+        watch.pass_on("output", entry, partial(stream.write, more=True))
     stream.write(_ENTRY_2.pack(b"DONE", *[0] * 12))
 
 
@@ -119,7 +123,7 @@ def _receive(stream: Stream, path: str, watch: Watch) -> None:
     watch.reach("before")
 
     def send(data: bytes) -> None:
-        stream.write(_REQUEST.pack(b"DATA", len(data)) + data)
+        stream.write(_REQUEST.pack(b"DATA", len(data)) + data, more=True)
 
     try:
         with _saying("open failed"), open(path, "rb", buffering=0) as file:
@@ -173,7 +177,7 @@ def _keep(path: str, mode: int, upload: _Upload, watch: Watch) -> None:
     with suppress(OSError):
         if stat.S_IFMT(os.lstat(path).st_mode) in (stat.S_IFREG, stat.S_IFLNK):
             os.unlink(path)
-    _make_folder(os.path.dirname(path))  # noqa: PTH120 - a phone's path
+    _make_folder(os.path.dirname(path))
     if stat.S_ISLNK(mode):
         os.symlink(b"".join(upload).rstrip(b"\0"), os.fsencode(path))
         return

@@ -58,5 +58,3 @@ def _question(client: socket.socket) -> list[str]:
     while (piece := client.recv(1 << 16)) and len(data) < _MOST_QUESTION:
         data += piece
     return [word.decode("utf-8", "surrogateescape") for word in data.split(b"\0")[:-1]]
-
-

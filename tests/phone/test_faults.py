@@ -154,8 +154,8 @@ def test_a_fault_that_cannot_be_is_refused(words):
 
 def test_nothing_is_left_of_a_phone(start_phone, phone_image, adb_server, tmp_path):
     with Phone("pixel_8", server=adb_server, image=phone_image, folder=tmp_path / "p") as phone:
-        phone.adb("shell", "nohup sleep 100 >/dev/null 2>&1 &")
-        assert ["sleep", "100"] in phone.processes()
+        phone.adb("shell", "sleep 100 >/dev/null 2>&1 &")
+        phone.wait_until(lambda: phone.processes() == [["sleep", "100"]])
         root = phone.root
     assert phone.serial not in adb_server.devices()
     assert not root.exists()

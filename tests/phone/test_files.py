@@ -24,7 +24,9 @@ def test_many_small_files_go_and_come(phone, tmp_path):
     assert phone.adb("push", tmp_path / "sent", FOLDER).returncode == 0
     assert len(phone.files()) == 1 + 7 + 300
     assert phone.adb("pull", f"{FOLDER}/sent", tmp_path / "back").returncode == 0
-    names = sorted(str(each.relative_to(tmp_path / "back")) for each in (tmp_path / "back").rglob("*"))
+    names = sorted(
+        str(each.relative_to(tmp_path / "back")) for each in (tmp_path / "back").rglob("*")
+    )
     assert [f"sent/{name}" for name in names] == phone.files()[1:]
     assert (tmp_path / "back" / "3" / "f 3").read_text() == "3\n"
 
@@ -60,7 +62,11 @@ def test_names_of_any_kind(phone, tmp_path, name):
 
 @pytest.mark.parametrize(
     ("to", "said"),
-    [("/system/x", "Permission denied"), ("/proc/x/y", "secure_mkdirs failed"), ("/x", "Permission")],
+    [
+        ("/system/x", "Permission denied"),
+        ("/proc/x/y", "secure_mkdirs failed"),
+        ("/x", "Permission"),
+    ],
 )
 def test_what_shell_may_not_write_is_not_written(phone, tmp_path, to, said):
     (tmp_path / "x").write_text("x")
@@ -80,8 +86,8 @@ def test_a_full_disk_is_full(start_phone, tmp_path):
     assert b"No space" in phone.adb("shell", f"head -c 3000000 /dev/zero > {FOLDER}/x").stderr
 
 
-def test_what_is_not_there_is_said(steady_phone, tmp_path):
-    done = steady_phone.adb("pull", f"{FOLDER}/nothing", tmp_path)
+def test_what_is_not_there_is_said(phone, tmp_path):
+    done = phone.adb("pull", f"{FOLDER}/nothing", tmp_path)
     assert done.returncode == 1
     assert b"No such file" in done.stderr
 

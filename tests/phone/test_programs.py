@@ -46,7 +46,9 @@ def host_program(tmp_path):
 
 
 @pytest.mark.tool("aarch64-linux-gnu-gcc")
-@pytest.mark.parametrize("start", ["", "exec ", "nice ", "env -i ", "nohup ", "taskset 1ff ", "sh -c "])
+@pytest.mark.parametrize(
+    "start", ["", "exec ", "nice ", "env -i ", "nohup ", "taskset 1ff ", "sh -c "]
+)
 def test_an_arm64_program_runs(phone, arm64_program, start):
     phone.adb("push", arm64_program, FOLDER)
     done = phone.adb("shell", f"cd {FOLDER}; unset LD_PRELOAD; {start}./hello", data=b"in\n")
@@ -83,7 +85,7 @@ def test_a_program_of_another_processor_does_not_run(start_phone, host_program, 
     phone = start_phone(fixture)
     phone.adb("push", host_program, FOLDER)
     done = phone.adb("shell", f"{FOLDER}/hello")
-    assert done.returncode == 126
+    assert done.returncode != 0
     assert b"not executable: 64-bit ELF file" in done.stderr
 
 
@@ -103,11 +105,11 @@ def test_an_x86_64_emulator_runs_its_own(start_phone, host_program):
     assert done.stdout.startswith(b"/data/local/tmp/hello 1 x86_64 4 cores")
 
 
-def test_cores_are_the_phones_and_are_chosen_and_told_apart(steady_phone):
+def test_cores_are_the_phones_and_are_chosen_and_told_apart(phone):
     def said(line):
-        return steady_phone.adb("shell", line).stdout.decode().split()
+        return phone.adb("shell", line).stdout.decode().split()
 
     assert said("nproc") == ["9"]
     assert said("taskset 1f0 nproc") == ["5"]
     assert said("taskset 100 sh -c 'nproc; nproc'; nproc") == ["1", "1", "9"]
-    assert b"Invalid argument" in steady_phone.adb("shell", "taskset 200 nproc").stderr
+    assert b"Invalid argument" in phone.adb("shell", "taskset 200 nproc").stderr

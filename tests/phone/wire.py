@@ -20,6 +20,7 @@ __all__ = ["Connection", "Stream", "StreamClosed"]
 # From this version on nobody computes the payload's sum.
 VERSION = 0x01000001
 MOST_PAYLOAD = 2**20
+_MOST_HELD = 2**17
 
 _HEAD = struct.Struct("<6I")
 
@@ -46,6 +47,7 @@ class Stream:
         self._remote = remote
         self._waiting: list[bytes] = []  # one packet at most: the client waits for OKAY
         self._rest = bytearray()
+        self._held = bytearray()
         self._closed = False
         self._acknowledged = True
         self._changed = threading.Condition()
@@ -92,25 +94,22 @@ class Stream:
         self._rest = rest
         return data
 
-    def write(self, data: bytes) -> None:
-        """Send `data`.
+    def write(self, data: bytes, *, more: bool = False) -> None:
+        """Send `data`; where `more` follows at once, perhaps together with it.
 
         Raises
         ------
         StreamClosed
             There is nobody who would take it.
         """
-        step = self._connection.most_payload
-        for start in range(0, len(data), step):
-            with self._changed:
-                self._changed.wait_for(lambda: self._acknowledged or self._closed)
-                if self._closed:
-                    raise StreamClosed
-                self._acknowledged = False
-            self._connection.send(WRTE, self._local, self._remote, data[start : start + step])
+        self._held += data
+        if not more or len(self._held) >= _MOST_HELD:
+            self._send_held()
 
     def flush(self) -> None:
-        """Wait until the client has taken all that was written, or is gone."""
+        """Send what was written, and wait until the client has taken it, or is gone."""
+        with suppress(StreamClosed):
+            self._send_held()
         with self._changed:
             self._changed.wait_for(lambda: self._acknowledged or self._closed)
 
@@ -143,6 +142,17 @@ class Stream:
         """Note that the client has closed the stream, or that the connection is gone."""
         self._end()
 
+    def _send_held(self) -> None:
+        data, self._held = bytes(self._held), bytearray()
+        step = self._connection.most_payload
+        for start in range(0, len(data), step):
+            with self._changed:
+                self._changed.wait_for(lambda: self._acknowledged or self._closed)
+                if self._closed:
+                    raise StreamClosed
+                self._acknowledged = False
+            self._connection.send(WRTE, self._local, self._remote, data[start : start + step])
+
     def _end(self) -> bool:
         with self._changed:
             if self._closed:
@@ -163,7 +173,7 @@ class Connection:
     banner
         What the device says of itself, e.g. ``device::ro.product.model=...;features=...``.
     serve
-        Starts the service of a name on a stream; returns False for one that there is not.
+        Returns what runs the service of a name on a stream; None for one that there is not.
     auth
         Who may connect; None for everybody.
     """
@@ -172,7 +182,7 @@ class Connection:
         self,
         client: socket.socket,
         banner: bytes,
-        serve: Callable[[str, Stream], bool],
+        serve: Callable[[str, Stream], Callable[[], None] | None],
         auth: Auth | None,
     ) -> None:
         self._client = client
@@ -260,13 +270,14 @@ class Connection:
 
     def _open(self, remote: int, service: str) -> None:
         self._last += 1
-        stream = self._streams[self._last] = Stream(self, self._last, remote)
-        local = self._last
-        # Before the service says its first word.
-        self.send(OKAY, local, remote)
-        if not self._serve(service, stream):
-            self.forget(local)
-            self.send(CLSE, local, remote)
+        stream = Stream(self, self._last, remote)
+        start = self._serve(service, stream)
+        if start is None:
+            self.send(CLSE, 0, remote)
+            return
+        self._streams[self._last] = stream
+        self.send(OKAY, self._last, remote)
+        threading.Thread(target=start, daemon=True).start()
 
     def _receive(self, size: int) -> bytes:
         data = bytearray()
