@@ -167,14 +167,16 @@ class AndroidPhone(Device):
         self._shell.pull(path, file)
 
     def run_program(self, script: str, *, timeout_s: float) -> str:
-        """Return what a program of this run printed; it ends with the run at the latest.
+        """Return what `script` printed, which ends in an exec; it ends with the run at the latest.
 
         Raises
         ------
         DeviceError
             It failed, or took longer than `timeout_s`.
         """
-        return self._shell.run(self._held.as_runner(script), timeout_s=timeout_s, doing="run it")
+        # In a shell of its own, whose number is the program's after the exec.
+        own = f"sh -c {shlex.quote(self._held.as_runner(script))}"
+        return self._shell.run(own, timeout_s=timeout_s, doing="run it")
 
     @property
     def is_lost(self) -> bool:

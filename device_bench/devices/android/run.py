@@ -20,7 +20,7 @@ import time
 import warnings
 from contextlib import suppress
 
-from lightmobile.device_bench.devices.android.shell import PhoneLostError, Shell
+from lightmobile.device_bench.devices.android.shell import PhoneLostError, Shell, retried
 from lightmobile.device_bench.devices.android.workspace import ROOT
 from lightmobile.errors import DeviceError, LightmobileWarning
 
@@ -29,6 +29,7 @@ __all__ = ["TOGETHER_S", "InUseError", "Run", "UnrestoredWarning", "finish_dead_
 TIMEOUT_S = 30.0
 # When a phone is pulled out, adb ends every command within some milliseconds of the others.
 TOGETHER_S = 0.5
+RESTORE_TIMEOUT_S = 5  # of one setting, on the phone
 ATTEMPTS = 5
 PAUSE_S = 1.0
 
@@ -43,7 +44,7 @@ finish() {{
   left=0
   if [ -f "$1/restore" ]; then
     while IFS= read -r line; do
-      sh -c "$line" </dev/null >/dev/null 2>&1 || left=1
+      timeout {RESTORE_TIMEOUT_S} sh -c "$line" </dev/null >/dev/null 2>&1 || left=1
     done < "$1/restore"
   fi
   if [ "$left" = 0 ]; then rm -rf "$1"; else rm -f "$1/guard"; fi
@@ -134,7 +135,7 @@ class Run:
         why = "it refuses the commands"
         if "left" not in said:
             try:
-                finish_dead_runs(self._shell)
+                _finish_dead_runs(self._shell, force=False)
             except DeviceError as error:
                 why = error.what
             else:
@@ -187,14 +188,14 @@ def finish_dead_runs(shell: Shell, *, force: bool = False) -> int:
     """
     for _ in range(ATTEMPTS - 1):
         with suppress(InUseError):
-            return _finish_dead_runs(shell, force)
+            return retried(lambda: _finish_dead_runs(shell, force=force))
         time.sleep(PAUSE_S)
-    return _finish_dead_runs(shell, force)
+    return _finish_dead_runs(shell, force=force)
 
 
-def _finish_dead_runs(shell: Shell, force: bool) -> int:
+def _finish_dead_runs(shell: Shell, *, force: bool) -> int:
     if_held = 'kill -9 "$guard"' if force else 'echo "busy $run"; continue'
-    said = shell.ask(
+    said = shell.run(
         f"{_SCRIPT}\nmkdir -p {ROOT}/runs {ROOT}/files && cd {ROOT}/runs || exit\n"
         "for run in *; do\n"
         '  [ -d "$run" ] || continue\n'

@@ -18,7 +18,7 @@ from typing import TypeVar
 from lightmobile.device_bench.devices.android.adb import Adb, Done
 from lightmobile.errors import DeviceError
 
-__all__ = ["PhoneLostError", "RefusedError", "Shell"]
+__all__ = ["PhoneLostError", "RefusedError", "Shell", "retried"]
 
 COMMAND_TIMEOUT_S = 20.0
 # USB 2 carries 30 MB/s, a poor hub or network some MB/s.
@@ -26,7 +26,7 @@ COPY_TIMEOUT_S = 60.0
 COPY_BYTES_PER_S = 1e6
 
 ATTEMPTS = 3
-PAUSE_S = 1.0
+PAUSE_S = 0.5
 
 _LARGEST = 2**30
 
