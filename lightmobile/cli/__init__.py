@@ -43,6 +43,7 @@ def _add_commands() -> None:
         models,
         quantize_search,
         results,
+        runners,
         scale,
         verify,
     )
@@ -59,6 +60,7 @@ def _add_commands() -> None:
         bench.bench,
         devices.devices,
         results.results,
+        runners.runners,
         cache.cache,
         doctor.doctor,
     ):
