@@ -6,17 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from lightmobile.device_bench.devices import open_device
 from lightmobile.device_bench.protocol import Load, Tensor
 from lightmobile.device_bench.session import RunnerError, RunnerSession
 from lightmobile.export.spec import IO, ExportSpec
 from lightmobile.export.targets import lower
+from tests.device_bench import native
 from tests.device_bench.artifacts import (
     SHAPE,
     expected,
@@ -28,10 +29,37 @@ from tests.device_bench.artifacts import (
 
 MODULES = {"executorch": "executorch_runner", "tflite": "litert_runner"}
 DELEGATES = {"executorch": ("XnnpackBackend",), "tflite": ("XNNPACK",)}
+NATIVE_TOOLS = [pytest.mark.tool("cmake"), pytest.mark.tool("c++")]
 
 
-@pytest.fixture(scope="module", params=MODULES)
-def runtime(request: pytest.FixtureRequest) -> str:
+@dataclass(frozen=True)
+class Runner:
+    """A program that speaks the protocol."""
+
+    runtime: str
+    is_native: bool
+
+    @property
+    def command(self) -> list[str]:
+        if self.is_native:
+            return native.command(self.runtime)
+        return [sys.executable, "-m", f"lightmobile.device_bench.runners.{MODULES[self.runtime]}"]
+
+    def start(self) -> RunnerSession:
+        return RunnerSession(self.command)
+
+    def __str__(self) -> str:
+        return f"{'native' if self.is_native else 'python'}-{self.runtime}"
+
+
+PYTHON = [Runner(runtime, False) for runtime in MODULES]
+NATIVE = [Runner(runtime, True) for runtime in MODULES]
+NATIVE_PARAMS = [pytest.param(each, marks=NATIVE_TOOLS, id=str(each)) for each in NATIVE]
+PARAMS = [*(pytest.param(each, id=str(each)) for each in PYTHON), *NATIVE_PARAMS]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
+def runner(request: pytest.FixtureRequest) -> Runner:
     return request.param
 
 
@@ -42,11 +70,11 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def session(runtime: str, artifacts: dict[str, Path], noise: Tensor) -> RunnerSession:
+def session(runner: Runner, artifacts: dict[str, Path], noise: Tensor) -> RunnerSession:
     """A session that has loaded; the tests below share it."""
-    with open_device("host").start(runtime) as session:
+    with runner.start() as session:
         session.hello()
-        session.loaded = session.load(load(artifacts[runtime], noise, threads=1))
+        session.loaded = session.load(load(artifacts[runner.runtime], noise, threads=1))
         yield session
 
 
@@ -54,32 +82,33 @@ def load(artifact: Path, *inputs: Tensor, **changes: object) -> Load:
     return Load(**{"artifact": str(artifact), "inputs": inputs} | changes)
 
 
-def talk(runtime: str, *requests: object) -> list[dict[str, object]]:
-    """Send bare lines to a runner and return all that it prints."""
-    lines = [each if isinstance(each, str) else json.dumps(each) for each in requests]
-    done = subprocess.run(
-        [sys.executable, "-m", f"lightmobile.device_bench.runners.{MODULES[runtime]}"],
-        input="\n".join(lines) + "\n",
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+def exchange(command: list[str], lines: bytes) -> list[dict[str, object]]:
+    """Send `lines` to a runner, end its input, and return all that it prints."""
+    done = subprocess.run(command, input=lines, capture_output=True, timeout=120, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_says_who_it_is(session: RunnerSession, runtime: str) -> None:
+def talk(runner: Runner, *requests: object) -> list[dict[str, object]]:
+    """Send bare lines to a runner and return all that it prints."""
+    lines = [each if isinstance(each, str) else json.dumps(each) for each in requests]
+    return exchange(runner.command, ("\n".join(lines) + "\n").encode())
+
+
+def test_says_who_it_is(session: RunnerSession, runner: Runner) -> None:
     identity = session.hello()
-    assert identity.runtime == runtime
+    assert identity.runtime == runner.runtime
     assert identity.pid == session.pid
     assert identity.computes == ("cpu",)
     assert all(version[0].isdigit() for version in identity.versions.values())
     assert "copied" in identity.timed
 
 
-def test_says_how_it_loaded(session: RunnerSession, runtime: str) -> None:
-    assert session.loaded.delegates == DELEGATES[runtime]
-    assert session.loaded.threads == (1 if runtime == "executorch" else None)
+def test_says_how_it_loaded(session: RunnerSession, runner: Runner) -> None:
+    assert session.loaded.delegates == DELEGATES[runner.runtime]
+    # LiteRT's package for Python does not tell it.
+    tells = runner.is_native or runner.runtime == "executorch"
+    assert session.loaded.threads == (1 if tells else None)
+    assert session.loaded.cores == tuple(sorted(os.sched_getaffinity(0)))
     assert session.loaded.load_ns > 1000
 
 
@@ -103,26 +132,30 @@ def test_computes_what_the_network_computes(session: RunnerSession, tmp_path: Pa
 
 def test_tells_its_memory(session: RunnerSession) -> None:
     use = session.memory()
-    assert use.peak_bytes >= use.baseline_bytes > 10 * 2**20
+    assert use.peak_bytes >= use.baseline_bytes > 2**20
 
 
 def test_every_process_and_only_the_same_input_computes_the_same(
-    session: RunnerSession, runtime: str, artifacts: dict[str, Path], noise: Tensor, tmp_path: Path
+    session: RunnerSession,
+    runner: Runner,
+    artifacts: dict[str, Path],
+    noise: Tensor,
+    tmp_path: Path,
 ) -> None:
     first = session.run(1).output_sha256
     for given, same in ((noise, True), (tensor(inputs(1), tmp_path), False)):
-        with open_device("host").start(runtime) as other:
-            other.load(load(artifacts[runtime], given, threads=1))
+        with runner.start() as other:
+            other.load(load(artifacts[runner.runtime], given, threads=1))
             assert (other.run(1).output_sha256 == first) is same
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems let no process choose its cores")
 def test_runs_on_the_cores_that_it_is_told(
-    runtime: str, artifacts: dict[str, Path], noise: Tensor
+    runner: Runner, artifacts: dict[str, Path], noise: Tensor
 ) -> None:
     core = max(os.sched_getaffinity(0))
-    with open_device("host").start(runtime) as session:
-        loaded = session.load(load(artifacts[runtime], noise, cores=(core,)))
+    with runner.start() as session:
+        loaded = session.load(load(artifacts[runner.runtime], noise, cores=(core,)))
         assert loaded.cores == (core,)
         threads = Path(f"/proc/{session.pid}/task").iterdir()
         assert {frozenset(os.sched_getaffinity(int(each.name))) for each in threads} >= {
@@ -132,28 +165,28 @@ def test_runs_on_the_cores_that_it_is_told(
 
 @pytest.mark.slow
 def test_profiles_its_operators_or_says_that_it_cannot(
-    runtime: str, artifacts: dict[str, Path], noise: Tensor, tmp_path: Path
+    runner: Runner, artifacts: dict[str, Path], noise: Tensor, tmp_path: Path
 ) -> None:
     from lightmobile.device_bench.profile import read_trace
 
     trace = tmp_path / "trace"
-    with open_device("host").start(runtime) as session:
-        loaded = session.load(load(artifacts[runtime], noise, record="profile"))
-        if runtime == "tflite":
+    with runner.start() as session:
+        loaded = session.load(load(artifacts[runner.runtime], noise, record="profile"))
+        if runner == Runner("tflite", is_native=False):
             with pytest.raises(RunnerError, match="no per-operator times for Python"):
                 session.profile(3, str(trace))
             return
         profiled = session.profile(3, str(trace))
     rows = read_trace(trace, profiled.format, loaded.delegates)
     assert any("Convolution" in row.name for row in rows)
-    assert {row.delegate for row in rows} == {"XnnpackBackend"}
+    assert {row.delegate for row in rows} == set(DELEGATES[runner.runtime])
     assert all(len(row.samples_ns) == 3 for row in rows)
 
 
 def test_refuses_what_it_cannot_load(
-    runtime: str, artifacts: dict[str, Path], noise: Tensor, tmp_path: Path
+    runner: Runner, artifacts: dict[str, Path], noise: Tensor, tmp_path: Path
 ) -> None:
-    whole = artifacts[runtime].read_bytes()
+    whole = artifacts[runner.runtime].read_bytes()
     files = {"empty": b"", "text": b"no model at all" * 100, "truncated": whole[:200]}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
@@ -169,24 +202,24 @@ def test_refuses_what_it_cannot_load(
         "no input": {"inputs": (noise.model_copy(update={"file": str(tmp_path / "none")}),)},
         "short input": {"inputs": (noise.model_copy(update={"file": str(tmp_path / "empty")}),)},
     }
-    good = load(artifacts[runtime], noise)
+    good = load(artifacts[runner.runtime], noise)
     requests = [json.loads(good.model_copy(update=each).to_line()) for each in bad.values()]
-    replies = dict(zip(bad, talk(runtime, *requests), strict=True))
+    replies = dict(zip(bad, talk(runner, *requests), strict=True))
     assert {name: reply.get("stage") for name, reply in replies.items()} == dict.fromkeys(
         bad, "load"
     )
     assert "cores" in replies["threads"]["error"]
-    assert "has 1536 numbers, and its file 0" in replies["short input"]["error"]
+    assert "has 6144 bytes, and its file 0" in replies["short input"]["error"]
     assert replies["compute"]["code"] == "unsupported"
     assert all(reply["error"] for reply in replies.values())
 
 
 def test_answers_every_line_and_prints_nothing_else(
-    runtime: str, artifacts: dict[str, Path], noise: Tensor
+    runner: Runner, artifacts: dict[str, Path], noise: Tensor
 ) -> None:
-    good = json.loads(load(artifacts[runtime], noise, later="kept").to_line())
+    good = json.loads(load(artifacts[runner.runtime], noise, later="kept").to_line())
     replies = talk(
-        runtime,
+        runner,
         "not json",
         {"protocol": 2, "op": "hello"},
         {"protocol": 1, "op": "dance"},
@@ -204,9 +237,66 @@ def test_answers_every_line_and_prints_nothing_else(
     assert stages == ["protocol", "protocol", "protocol", "run", "load", "load"]
 
 
-def test_ends_with_its_input(runtime: str) -> None:
-    (reply,) = talk(runtime, {"protocol": 1, "op": "hello"})
+def test_ends_with_its_input(runner: Runner) -> None:
+    (reply,) = talk(runner, {"protocol": 1, "op": "hello"})
     assert reply["ok"]
+
+
+HOSTILE = {
+    "nothing": b"",
+    "no text": b"\xff\xfe\x00\x80",
+    "zero byte": b'{"protocol": 1, "op": "hel\x00lo"}',
+    "zero byte in a path": b'{"protocol": 1, "op": "outputs", "folder": "/tmp/\\u0000"}',
+    "half a surrogate": b'{"protocol": 1, "op": "\\ud800"}',
+    "a list": b"[1, 2]",
+    "deep lists": b"[" * 200_000,
+    "deep lists, closed": b'{"op": "hello", "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "deep objects": b'{"a":' * 100_000,
+    "NaN": b'{"protocol": NaN, "op": "hello"}',
+    "a huge number": b'{"protocol": 1, "op": "run", "count": 1e999}',
+    "a huge integer": b'{"protocol": 1, "op": "run", "count": 1' + b"0" * 1000 + b"}",
+    "a negative count": b'{"protocol": 1, "op": "run", "count": -1}',
+    "a fraction": b'{"protocol": 1, "op": "run", "count": 1.5}',
+    "a word": b'{"protocol": 1, "op": "run", "count": "many"}',
+    "a huge shape": b'{"protocol": 1, "op": "load", "artifact": "/dev/null", "inputs": '
+    b'[{"shape": [4611686018427387904, 4], "file": "/dev/null"}]}',
+    "a shape of nothing": b'{"protocol": 1, "op": "load", "artifact": "/dev/null", "inputs": '
+    b'[{"shape": [0], "file": "/dev/null"}]}',
+    "a core of no system": b'{"protocol": 1, "op": "load", "artifact": "x", "inputs": [], '
+    b'"cores": [4096]}',
+    "an op of another type": b'{"protocol": 1, "op": {"op": "hello"}}',
+    "protocol 1 in words": b'{"protocol": "1", "op": "hello"}',
+}
+
+
+def test_refuses_hostile_lines_and_goes_on(runner: Runner) -> None:
+    hello = b'{"protocol": 1, "op": "hello"}'
+    lines = b"".join(line + b"\n" + hello + b"\n" for line in HOSTILE.values())
+    replies = exchange(runner.command, lines)
+    refusals = dict(zip(HOSTILE, replies[::2], strict=True))
+    assert all(reply["ok"] for reply in replies[1::2])
+    assert {name: reply["ok"] for name, reply in refusals.items()} == dict.fromkeys(HOSTILE, False)
+    assert all(reply["error"] for reply in refusals.values())
+
+
+@pytest.mark.parametrize("native_runner", NATIVE_PARAMS)
+def test_passes_over_a_line_that_is_too_long(native_runner: Runner) -> None:
+    longest = 16 * 2**20
+    hello = b'{"protocol": 1, "op": "hello"}'
+    lines = (hello + b" " * (longest - len(hello)), b'{"op": "' + b"a" * longest, hello)
+    replies = exchange(native_runner.command, b"\n".join(lines))
+    assert [reply["ok"] for reply in replies] == [True, False, True]
+    assert replies[1]["stage"] == "protocol"
+    assert "too long" in replies[1]["error"]
+
+
+def test_ends_when_nobody_reads_its_replies(runner: Runner) -> None:
+    with subprocess.Popen(
+        runner.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        process.communicate(b'{"protocol": 1, "op": "hello"}\n' * 3, timeout=120)
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -223,20 +313,77 @@ def test_imports_only_what_running_needs(runtime_: str, unneeded: str) -> None:
     assert done.stdout.splitlines()[-1] == "False"
 
 
+LITERT = [
+    pytest.param(each, marks=NATIVE_TOOLS if each.is_native else [], id=str(each))
+    for each in (*PYTHON, *NATIVE)
+    if each.runtime == "tflite"
+]
+EXECUTORCH = [
+    pytest.param(each, marks=NATIVE_TOOLS if each.is_native else [], id=str(each))
+    for each in (*PYTHON, *NATIVE)
+    if each.runtime == "executorch"
+]
+
+
+@pytest.fixture(scope="module")
+def int8_models(tmp_path_factory: pytest.TempPathFactory) -> dict[IO, Path]:
+    """The tiny network in integers, by the type of its borders."""
+    folder = tmp_path_factory.mktemp("int8")
+    models: dict[IO, Path] = {"float32": folder / "float32", "int8": folder / "int8"}
+    for borders, path in models.items():
+        write_int8_tflite(path, borders)
+    return models
+
+
+def noise_of(borders: IO) -> np.ndarray:
+    if borders == "float32":
+        return inputs()
+    return np.random.default_rng(0).integers(-128, 127, SHAPE, np.int8, endpoint=True)
+
+
+@pytest.mark.parametrize("runtime", MODULES)
+@pytest.mark.tool("cmake")
+@pytest.mark.tool("c++")
+def test_native_runners_compute_the_bits_of_the_python_ones(
+    runtime: str, artifacts: dict[str, Path], noise: Tensor
+) -> None:
+    digests = set()
+    for is_native in (False, True):
+        with Runner(runtime, is_native).start() as session:
+            session.load(load(artifacts[runtime], noise, threads=1))
+            digests.add(session.run(2).output_sha256)
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("runner_", NATIVE_PARAMS)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_reads_its_threads_back(
+    runner_: Runner, threads: int, artifacts: dict[str, Path], noise: Tensor
+) -> None:
+    if threads > (os.cpu_count() or 1):
+        pytest.skip("this machine has one core")
+    with runner_.start() as session:
+        loaded = session.load(load(artifacts[runner_.runtime], noise, threads=threads))
+        session.run(1)
+        tasks = len([*Path(f"/proc/{session.pid}/task").iterdir()])
+    assert loaded.threads == threads
+    # The first is the runner's own, and computes too.
+    assert tasks == threads
+
+
 @pytest.mark.parametrize("borders", ["float32", "int8"])
-def test_runs_integers_between_borders_of_either_type(borders: IO, tmp_path: Path) -> None:
-    path = tmp_path / "int8.tflite"
-    write_int8_tflite(path, borders)
-    given = inputs()
-    if borders == "int8":
-        given = np.random.default_rng(0).integers(-128, 127, SHAPE, np.int8, endpoint=True)
-    with open_device("host").start("tflite") as session:
-        session.load(load(path, tensor(given, tmp_path)))
+@pytest.mark.parametrize("litert", LITERT)
+def test_runs_integers_between_borders_of_either_type(
+    litert: Runner, borders: IO, int8_models: dict[IO, Path], tmp_path: Path
+) -> None:
+    given = noise_of(borders)
+    with litert.start() as session:
+        session.load(load(int8_models[borders], tensor(given, tmp_path)))
         ran = session.run(3)
         (output,) = session.outputs(str(tmp_path)).outputs
     assert len(ran.samples_ns) == 3
     assert output.dtype == borders
-    interpreter = Interpreter(model_path=str(path))
+    interpreter = Interpreter(model_path=str(int8_models[borders]))
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], given)
     interpreter.invoke()
@@ -245,10 +392,19 @@ def test_runs_integers_between_borders_of_either_type(borders: IO, tmp_path: Pat
     assert len(np.unique(expected)) > 5  # noise of the right width reaches the output
 
 
-def test_a_program_for_an_accelerator_that_is_not_here_is_refused_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "vulkan.pte"
-    lower(network(), ExportSpec("executorch", "vulkan"), path, input_size=SHAPE[2:])
-    with open_device("host").start("executorch") as session:
+@pytest.mark.parametrize("executorch", EXECUTORCH)
+def test_a_program_for_an_accelerator_that_is_not_here_is_refused_by_name(
+    executorch: Runner, vulkan_program: Path, tmp_path: Path
+) -> None:
+    with executorch.start() as session:
         session.hello()
         with pytest.raises(RunnerError, match="for VulkanBackend, which ExecuTorch's package"):
-            session.load(load(path, tensor(inputs()[:1], tmp_path)))
+            session.load(load(vulkan_program, tensor(inputs()[:1], tmp_path)))
+
+
+@pytest.fixture(scope="module")
+def vulkan_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny network for a phone's GPU."""
+    path = tmp_path_factory.mktemp("vulkan") / "vulkan.pte"
+    lower(network(), ExportSpec("executorch", "vulkan"), path, input_size=SHAPE[2:])
+    return path
