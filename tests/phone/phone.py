@@ -72,8 +72,12 @@ class Phone:
         self._lock = threading.Lock()
         (folder / "root").mkdir(parents=True)
         self._process = self._boot(image_without(image, self.fixture.missing), noexec=noexec)
-        self._ask("set_access", access=access)
-        self.port = int(self._ask("plug"))
+        try:
+            self._ask("set_access", access=access)
+            self.port = int(self._ask("plug"))
+        except BaseException:
+            self._process.communicate()
+            raise
         #: By which adb knows it.
         self.serial = f"127.0.0.1:{self.port}"
         #: Where its files are on the host, as its own processes see them.

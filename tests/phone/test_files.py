@@ -6,6 +6,9 @@ import pytest
 
 FOLDER = "/data/local/tmp"
 
+# Without root there is one user only, who may do all on the phone.
+needs_users = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 31_457_280])
 def test_what_is_pushed_is_pulled_and_lies_there(phone, tmp_path, size):
@@ -60,6 +63,7 @@ def test_names_of_any_kind(phone, tmp_path, name):
     assert phone.lines("sync")[-1] == f"RECV {FOLDER}/{name}"
 
 
+@needs_users
 @pytest.mark.parametrize(
     ("to", "said"),
     [

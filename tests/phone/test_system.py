@@ -4,6 +4,7 @@ import pytest
 
 from lightmobile.device_bench.devices.android.condition import parse_battery, parse_thermal
 from tests.phone import list_fixtures, load_fixture
+from tests.phone.test_files import needs_users
 
 
 def said(phone, line):
@@ -13,7 +14,6 @@ def said(phone, line):
 @pytest.mark.parametrize(
     ("line", "meant"),
     [
-        ("id -u; id -g", "2000\n2000\n"),
         ("uname -m", "aarch64\n"),
         ("uname -r", "5.15.137-android14-11-g5ee1e4b8d2f4-ab11648361\n"),
         ("getprop ro.product.model", "Pixel 8\n"),
@@ -33,6 +33,15 @@ def test_a_phone_is_what_its_fixture_says(phone, line, meant):
     assert said(phone, line) == meant
 
 
+@needs_users
+def test_the_shell_is_the_user_shell(phone):
+    assert said(phone, "id -un; id -u; id -G").split() == [
+        *("shell", "2000"),
+        *("2000", "1004", "1007", "1011", "1015", "1028", "3001", "3002", "3003", "3006"),
+    ]
+
+
+@needs_users
 @pytest.mark.parametrize("path", ["/system/x", "/sys/x", "/data/x", "/x", "/proc/x"])
 def test_the_shell_may_not_write_everywhere(phone, path):
     done = phone.adb("shell", f"echo > {path}")
