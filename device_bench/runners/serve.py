@@ -205,13 +205,14 @@ def _take_cores(cores: tuple[int, ...] | None) -> tuple[int, ...] | None:
 def _read(tensor: Tensor) -> Array:
     import numpy as np
 
-    values = np.fromfile(tensor.file, tensor.dtype)
-    if values.size != math.prod(tensor.shape):
+    size = math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
+    found = Path(tensor.file).stat().st_size
+    if found != size:
         raise ValueError(
-            f"an input of {list(tensor.shape)} has {math.prod(tensor.shape)} numbers, "
-            f"and its file {values.size}"
+            f"an input of {list(tensor.shape)} {tensor.dtype} has {size} bytes, "
+            f"and its file {found}"
         )
-    return values.reshape(tensor.shape)
+    return np.fromfile(tensor.file, tensor.dtype).reshape(tensor.shape)
 
 
 def _write_outputs(engine: Engine, folder: Path) -> Outputs:

@@ -11,6 +11,7 @@ using nlohmann::json;
 
 constexpr int kMostCount = 1'000'000;
 constexpr int kMostCores = 4096;
+constexpr int kDeepest = 200;  // as for the Python runners
 
 [[noreturn]] void refuse(const std::string& key, const std::string& why) {
   throw ProtocolError(key + ": " + why);
@@ -108,7 +109,10 @@ Run parse_run(const json& message) {
 
 json parse_object(const std::string& line) {
   try {
-    json message = json::parse(line);
+    json message = json::parse(line, [](int depth, json::parse_event_t, const json&) {
+      if (depth > kDeepest) throw ProtocolError("the line is nested too deep");
+      return true;
+    });
     if (message.is_object()) return message;
   } catch (const json::exception& error) {
     throw ProtocolError(error.what());

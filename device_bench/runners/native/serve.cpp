@@ -16,7 +16,7 @@ namespace lightmobile {
 namespace {
 
 // A request is some hundred bytes, and a path for each input.
-constexpr std::size_t kLongestLine = 4 << 20;
+constexpr std::size_t kLongestLine = 16 << 20;
 
 int claim_stdout() {
   std::fflush(stdout);
