@@ -89,7 +89,7 @@ def read_pins(file: Path = PINS) -> Pins:
         raise UsageError(
             f"{file} holds no pins",
             why=_why(error),
-            fix="`lightmobile runners refresh` writes good ones",
+            fix="Correct or remove it; `lightmobile runners refresh --pins FILE` makes a good one",
         ) from None
 
 
