@@ -10,7 +10,7 @@ from lightmobile.errors import DeviceError, UsageError
 from lightmobile.plugins import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -118,6 +118,20 @@ class Device(ABC):
             if word not in words:
                 raise UsageError(f"There is no {noun} {word!r}", fix=f"Use {suggest(word, words)}")
         return known.get((runtime, compute), f"{runtime} has no {compute} here")
+
+    def why_not_artifact(
+        self,
+        runtime: str,  # noqa: ARG002 - for those that differ
+        versions: Mapping[str, str],  # noqa: ARG002
+    ) -> str | None:
+        """Return what keeps an artifact of `runtime` from running here; None where nothing does.
+
+        Parameters
+        ----------
+        versions
+            Of the packages that exported it, as its manifest tells.
+        """
+        return None
 
     def check_threads(self, threads: int) -> int:
         """Return `threads`, which the device can run at once.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -103,10 +104,20 @@ class AndroidPhone(Device):
             return _ACCELERATED
         try:
             identity.check_usable(self._identity)
-            _bundle()
+            self._bundle  # noqa: B018 - is there one?
         except DeviceError as error:
             return str(error)
         return None
+
+    def why_not_artifact(self, runtime: str, versions: Mapping[str, str]) -> str | None:
+        """Return why an artifact cannot run: of ExecuTorch's, one of another version."""
+        exported, here = versions.get(runtime), self._bundle.versions.get(runtime)
+        if runtime != "executorch" or exported is None or exported == here:
+            return None
+        return (
+            f"it was exported with {runtime} {exported}, and the phone's runners have {here}: "
+            "export it again, or build runners of that version"
+        )
 
     def identity(self) -> DeviceIdentity:
         """Return what the phone told when it was opened."""
@@ -148,8 +159,7 @@ class AndroidPhone(Device):
         from lightmobile.device_bench.devices.android.phone_session import PhoneSession
 
         run = self._held
-        bundle = _bundle()
-        folder = self._workspace.place_bundle(bundle.files, bundle.content_hash)
+        folder = self._workspace.place_bundle(self._bundle.files, self._bundle.content_hash)
         words = [f"{folder}/{_LOADER}", "--library-path", folder, f"{folder}/{_RUNNERS[runtime]}"]
         script = f"cd {folder} && unset LD_PRELOAD LD_LIBRARY_PATH && exec {shlex.join(words)}"
         return PhoneSession(self._shell, run, script)
@@ -207,6 +217,12 @@ class AndroidPhone(Device):
             time.sleep(RECONNECT_PAUSE_S)
         self._begin()
 
+    @cached_property
+    def _bundle(self) -> Bundle:
+        from lightmobile.device_bench.bundle import find_bundle
+
+        return find_bundle()
+
     @property
     def _held(self) -> Run:
         if self._run is None:
@@ -216,12 +232,6 @@ class AndroidPhone(Device):
     @property
     def _sdk(self) -> int:
         return self._identity.sdk or 0
-
-
-def _bundle() -> Bundle:
-    from lightmobile.device_bench.bundle import find_bundle
-
-    return find_bundle()
 
 
 def open_phone(which: str | None = None) -> AndroidPhone:
