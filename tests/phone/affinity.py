@@ -115,7 +115,7 @@ class _Cores:
         while number:
             found = _thread(number)
             if found in self._chosen:
-                return self._chosen[found]  # type: ignore[index]
+                return self._chosen[found]
             number = _started_by(number)
         return self._all
 

@@ -140,7 +140,7 @@ class _Command:
         errors.join()
         if self._failure is not None:
             raise self._failure
-        status = self._process.wait()
+        status = int(self._process.wait())
         return status if status >= 0 else 128 - status
 
     def _pump(self, pipe: socket.socket, kind: int, sender: _Sender) -> None:
