@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from lightmobile.device_bench.protocol import Load, Tensor
+from lightmobile.device_bench.protocol import Tensor
 from lightmobile.device_bench.session import RunnerError, RunnerSession
 from lightmobile.export.spec import IO, ExportSpec
 from lightmobile.export.targets import lower
@@ -26,6 +26,7 @@ from tests.device_bench.artifacts import (
     tensor,
     write_int8_tflite,
 )
+from tests.device_bench.requests import HELLO, HOSTILE, exchange, load
 
 MODULES = {"executorch": "executorch_runner", "tflite": "litert_runner"}
 DELEGATES = {"executorch": ("XnnpackBackend",), "tflite": ("XNNPACK",)}
@@ -76,16 +77,6 @@ def session(runner: Runner, artifacts: dict[str, Path], noise: Tensor) -> Runner
         session.hello()
         session.loaded = session.load(load(artifacts[runner.runtime], noise, threads=1))
         yield session
-
-
-def load(artifact: Path, *inputs: Tensor, **changes: object) -> Load:
-    return Load(**{"artifact": str(artifact), "inputs": inputs} | changes)
-
-
-def exchange(command: list[str], lines: bytes) -> list[dict[str, object]]:
-    """Send `lines` to a runner, end its input, and return all that it prints."""
-    done = subprocess.run(command, input=lines, capture_output=True, timeout=120, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def talk(runner: Runner, *requests: object) -> list[dict[str, object]]:
@@ -242,36 +233,8 @@ def test_ends_with_its_input(runner: Runner) -> None:
     assert reply["ok"]
 
 
-HOSTILE = {
-    "nothing": b"",
-    "no text": b"\xff\xfe\x00\x80",
-    "zero byte": b'{"protocol": 1, "op": "hel\x00lo"}',
-    "zero byte in a path": b'{"protocol": 1, "op": "outputs", "folder": "/tmp/\\u0000"}',
-    "half a surrogate": b'{"protocol": 1, "op": "\\ud800"}',
-    "a list": b"[1, 2]",
-    "deep lists": b"[" * 200_000,
-    "deep lists, closed": b'{"op": "hello", "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-    "deep objects": b'{"a":' * 100_000,
-    "NaN": b'{"protocol": NaN, "op": "hello"}',
-    "a huge number": b'{"protocol": 1, "op": "run", "count": 1e999}',
-    "a huge integer": b'{"protocol": 1, "op": "run", "count": 1' + b"0" * 1000 + b"}",
-    "a negative count": b'{"protocol": 1, "op": "run", "count": -1}',
-    "a fraction": b'{"protocol": 1, "op": "run", "count": 1.5}',
-    "a word": b'{"protocol": 1, "op": "run", "count": "many"}',
-    "a huge shape": b'{"protocol": 1, "op": "load", "artifact": "/dev/null", "inputs": '
-    b'[{"shape": [4611686018427387904, 4], "file": "/dev/null"}]}',
-    "a shape of nothing": b'{"protocol": 1, "op": "load", "artifact": "/dev/null", "inputs": '
-    b'[{"shape": [0], "file": "/dev/null"}]}',
-    "a core of no system": b'{"protocol": 1, "op": "load", "artifact": "x", "inputs": [], '
-    b'"cores": [4096]}',
-    "an op of another type": b'{"protocol": 1, "op": {"op": "hello"}}',
-    "protocol 1 in words": b'{"protocol": "1", "op": "hello"}',
-}
-
-
 def test_refuses_hostile_lines_and_goes_on(runner: Runner) -> None:
-    hello = b'{"protocol": 1, "op": "hello"}'
-    lines = b"".join(line + b"\n" + hello + b"\n" for line in HOSTILE.values())
+    lines = b"".join(line + b"\n" + HELLO + b"\n" for line in HOSTILE.values())
     replies = exchange(runner.command, lines)
     refusals = dict(zip(HOSTILE, replies[::2], strict=True))
     assert all(reply["ok"] for reply in replies[1::2])
@@ -282,8 +245,7 @@ def test_refuses_hostile_lines_and_goes_on(runner: Runner) -> None:
 @pytest.mark.parametrize("native_runner", NATIVE_PARAMS)
 def test_passes_over_a_line_that_is_too_long(native_runner: Runner) -> None:
     longest = 16 * 2**20
-    hello = b'{"protocol": 1, "op": "hello"}'
-    lines = (hello + b" " * (longest - len(hello)), b'{"op": "' + b"a" * longest, hello)
+    lines = (HELLO + b" " * (longest - len(HELLO)), b'{"op": "' + b"a" * longest, HELLO)
     replies = exchange(native_runner.command, b"\n".join(lines))
     assert [reply["ok"] for reply in replies] == [True, False, True]
     assert replies[1]["stage"] == "protocol"
@@ -295,7 +257,7 @@ def test_ends_when_nobody_reads_its_replies(runner: Runner) -> None:
         runner.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         process.stdout.close()
-        process.communicate(b'{"protocol": 1, "op": "hello"}\n' * 3, timeout=120)
+        process.communicate((HELLO + b"\n") * 3, timeout=120)
     assert process.returncode == 1
 
 
