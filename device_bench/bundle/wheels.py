@@ -21,13 +21,14 @@ _PYTHON = ("--python-version", "3.11", "--implementation", "cp", "--abi", "cp311
 
 
 class Wheel:
-    """A wheel, unpacked into a new folder."""
+    """A wheel: its pinned files, headers and metadata, unpacked into a new folder."""
 
     def __init__(self, file: Path, pin: WheelPin, folder: Path) -> None:
         self.pin = pin
         self.folder = folder
         with zipfile.ZipFile(file) as opened:
-            opened.extractall(folder)
+            names = [name for name in opened.namelist() if _is_wanted(name, pin)]
+            opened.extractall(folder, names)
         (self._info,) = folder.glob("*.dist-info")
 
     def library(self, path: str) -> Path:
@@ -54,6 +55,10 @@ class Wheel:
         """Return where its metadata says that its sources and makers are."""
         said = email.message_from_string((self._info / "METADATA").read_text("utf-8"))
         return [*said.get_all("Home-page", []), *said.get_all("Project-URL", [])]
+
+
+def _is_wanted(name: str, pin: WheelPin) -> bool:
+    return name in pin.files or "/include/" in name or ".dist-info/" in name
 
 
 def download(pins: Iterable[WheelPin], folder: Path) -> dict[str, Path]:

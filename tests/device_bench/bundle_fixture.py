@@ -50,10 +50,14 @@ def runner_bundle(built_bundle: BuiltBundle) -> Bundle:
 
 
 def mark_users(items: list[pytest.Item]) -> None:
-    """Mark the tests of the real bundle: as slow, and with the tools that build it."""
+    """Mark the tests of the real bundle: as slow, and with the tools that build it.
+
+    A build takes half a minute, and several where the machine is busy with other things.
+    """
     for item in items:
         if "built_bundle" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(900))
             for tool in TOOLS:
                 item.add_marker(pytest.mark.tool(tool))
 
