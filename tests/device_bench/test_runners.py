@@ -26,6 +26,7 @@ from tests.device_bench.artifacts import (
     tensor,
     write_int8_tflite,
 )
+from tests.device_bench.networks import MODELS, PROGRAMS, write_model, write_program
 from tests.device_bench.requests import HELLO, HOSTILE, exchange, load
 
 MODULES = {"executorch": "executorch_runner", "tflite": "litert_runner"}
@@ -315,6 +316,34 @@ def test_native_runners_compute_the_bits_of_the_python_ones(
             session.load(load(artifacts[runtime], noise, threads=1))
             digests.add(session.run(2).output_sha256)
     assert len(digests) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.tool("cmake")
+@pytest.mark.tool("c++")
+@pytest.mark.parametrize(
+    ("runtime", "name"),
+    [*(("executorch", name) for name in PROGRAMS), *(("tflite", name) for name in MODELS)],
+)
+def test_both_kinds_run_whatever_a_network_is_made_of(
+    runtime: str, name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "artifact"
+    write = write_program if runtime == "executorch" else write_model
+    given, expected = write(name, path)
+    found = []
+    for is_native in (False, True):
+        with Runner(runtime, is_native).start() as session:
+            tensors = [tensor(each, tmp_path) for each in given]
+            loaded = session.load(load(path, *tensors, threads=1))
+            # Planned inputs share memory with what is computed: the third shows it.
+            ran = session.run(3)
+            outputs = session.outputs(str(tmp_path)).outputs
+            found.append((loaded.delegates, ran.output_sha256))
+    assert found[0] == found[1]
+    for output, true in zip(outputs, expected, strict=True):
+        values = np.fromfile(output.file, output.dtype).reshape(output.shape)
+        np.testing.assert_allclose(values, true, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("runner_", NATIVE_PARAMS)
