@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lightmobile.device_bench.file_lock import locked
 
-__all__ = ["PROGRAMS", "SOURCES", "build", "command"]
+__all__ = ["PROGRAMS", "SOURCES", "build", "build_here", "command"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "device_bench" / "runners" / "native"
@@ -21,7 +21,15 @@ _TIMEOUT_S = 600.0
 
 def command(runtime: str) -> list[str]:
     """Return the words that start the runner of `runtime`, built for this machine."""
-    return [str(_built_here() / PROGRAMS[runtime])]
+    return [str(_built_once() / PROGRAMS[runtime])]
+
+
+def build_here() -> Path:
+    """Build the runners for this machine, where need be; return their folder."""
+    folder = ROOT / "build" / "runners"
+    executorch, litert = _package("executorch"), _package("ai_edge_litert")
+    build(folder, executorch, litert, f"{executorch / 'lib'};{litert}")
+    return folder
 
 
 def build(folder: Path, executorch: Path, litert: Path, rpath: str, *options: str) -> None:
@@ -51,11 +59,8 @@ def build(folder: Path, executorch: Path, litert: Path, rpath: str, *options: st
 
 
 @cache
-def _built_here() -> Path:
-    folder = ROOT / "build" / "runners"
-    executorch, litert = _package("executorch"), _package("ai_edge_litert")
-    build(folder, executorch, litert, f"{executorch / 'lib'};{litert}")
-    return folder
+def _built_once() -> Path:
+    return build_here()
 
 
 def _package(name: str) -> Path:

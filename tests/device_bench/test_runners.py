@@ -196,7 +196,9 @@ def test_refuses_what_it_cannot_load(
     }
     good = load(artifacts[runner.runtime], noise)
     requests = [json.loads(good.model_copy(update=each).to_line()) for each in bad.values()]
-    replies = dict(zip(bad, talk(runner, *requests), strict=True))
+    run = {"protocol": 1, "op": "run", "count": 1}
+    *refusals, loaded, ran = talk(runner, *requests, json.loads(good.to_line()), run)
+    replies = dict(zip(bad, refusals, strict=True))
     assert {name: reply.get("stage") for name, reply in replies.items()} == dict.fromkeys(
         bad, "load"
     )
@@ -204,6 +206,9 @@ def test_refuses_what_it_cannot_load(
     assert "has 6144 bytes, and its file 0" in replies["short input"]["error"]
     assert replies["compute"]["code"] == "unsupported"
     assert all(reply["error"] for reply in replies.values())
+    # Nothing of what was refused is left.
+    assert loaded["ok"]
+    assert ran["ok"]
 
 
 def test_answers_every_line_and_prints_nothing_else(
@@ -344,6 +349,35 @@ def test_both_kinds_run_whatever_a_network_is_made_of(
     for output, true in zip(outputs, expected, strict=True):
         values = np.fromfile(output.file, output.dtype).reshape(output.shape)
         np.testing.assert_allclose(values, true, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.tool("cmake")
+@pytest.mark.tool("c++")
+def test_native_runners_are_small_and_built_once(runtime_programs: list[Path]) -> None:
+    before = [program.stat().st_mtime_ns for program in runtime_programs]
+    native.build_here()
+    assert [program.stat().st_mtime_ns for program in runtime_programs] == before
+    assert all(program.stat().st_size < 2**20 for program in runtime_programs)
+    folder = runtime_programs[0].parent
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 20 * 2**20
+
+
+@pytest.fixture
+def runtime_programs() -> list[Path]:
+    return [Path(native.command(runtime)[0]) for runtime in MODULES]
+
+
+@pytest.mark.tool("clang-format")
+def test_native_sources_are_formatted() -> None:
+    sources = sorted(native.SOURCES.glob("*.cpp")) + sorted(native.SOURCES.glob("*.h"))
+    assert len(sources) > 10
+    done = subprocess.run(
+        ["clang-format", "--dry-run", "-Werror", *sources],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("runner_", NATIVE_PARAMS)

@@ -81,6 +81,7 @@ std::optional<int> ExecuTorchEngine::threads() const {
 }
 
 void ExecuTorchEngine::load(const Load& request) {
+  inputs_.clear();
   if (request.threads) {
     auto* pool = get_threadpool();
     if (pool == nullptr ||

@@ -66,6 +66,7 @@ std::string LiteRTEngine::timed() const {
 
 void LiteRTEngine::load(const Load& request) {
   model_.reset();
+  are_inputs_checked_ = false;
   const int threads_before = number_of_threads();
   model_ = std::make_unique<LiteRTModel>(environment_, request.artifact, request.threads,
                                          request.profile);

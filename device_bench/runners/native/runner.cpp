@@ -89,13 +89,13 @@ json Runner::carry_out(const Load& request) {
   engine_->load(request);
   const std::int64_t load_ns = nanoseconds_since(start);
   engine_->set_inputs(inputs_);
-  is_loaded_ = true;
   json answer = reply();
   answer["threads"] = nullptr;
   if (const std::optional<int> threads = engine_->threads()) answer["threads"] = *threads;
   answer["cores"] = cores;
   answer["delegates"] = engine_->delegates();
   answer["load_ns"] = load_ns;
+  is_loaded_ = true;
   return answer;
 }
 
