@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -48,6 +49,8 @@ LIVENESS_S = 1.0
 
 _LONGEST_REPLY = 256 * 2**20
 _TAIL_BYTES = 2000
+# As ExecuTorch and LiteRT begin a line that tells an error.
+_COMPLAINT = re.compile(r"E \d\d:|ERROR: ")
 
 
 class RunnerError(DeviceError):
@@ -227,10 +230,12 @@ class RunnerSession:
                 request.op, "The runner gave an answer that is none", why=str(error)
             ) from None
         if isinstance(reply, Failed):
+            complaint = self._complaint()
             self.kill()
             if reply.code == "unsupported":
                 raise RunnerError(reply.stage, reply.error)
-            raise RunnerError(reply.stage, f"The runner failed ({reply.code})", why=reply.error)
+            why = f"{reply.error}. It printed: {complaint}" if complaint else reply.error
+            raise RunnerError(reply.stage, f"The runner failed ({reply.code})", why=why)
         return reply
 
     def _next_line(self, timeout_s: float) -> bytes:
@@ -261,6 +266,13 @@ class RunnerSession:
         size = self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, size - _TAIL_BYTES))
         return self._log.read().decode(errors="replace").strip()
+
+    def _complaint(self) -> str:
+        """Return the first error of the last lines that the runner printed, where there is one.
+
+        A runtime may answer with a bare number, and print the reason.
+        """
+        return next(filter(_COMPLAINT.match, self._tail().splitlines()), "")
 
     def _read(self) -> None:
         stdout = self._process.stdout

@@ -43,6 +43,7 @@ def is_gone(pid: int) -> bool:
         ("too few", "0 inferences instead of 1"),
         ("zero time", "greater than 0"),
         ("fails", "0x12.*no memory"),
+        ("complains", "status 3. It printed: ERROR: no such operator$"),
         pytest.param(
             "crashes",
             "SIGSEGV",
