@@ -29,7 +29,6 @@ __all__ = ["AndroidPhone", "open_phone"]
 
 _RUNNERS = {"executorch": "executorch_runner", "tflite": "litert_runner"}
 _LOADER = "ld-linux-aarch64.so.1"
-RECONNECT_TIMEOUT_S = 120.0
 RECONNECT_PAUSE_S = 1.0
 
 _ACCELERATED = (
@@ -44,6 +43,9 @@ class AndroidPhone(Device):
     To run something, use it in a ``with`` statement: entering makes it quiet, leaving ends its
     runners, restores its settings and removes what the run wrote.
     """
+
+    #: How long a phone that was lost is waited for.
+    reconnect_timeout_s: float = 120.0
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
@@ -193,7 +195,7 @@ class AndroidPhone(Device):
         """Whether the connection broke since the run began, so that the phone has ended it."""
         return self._run is not None and self._run.is_lost_within(TOGETHER_S)
 
-    def reconnect(self, timeout_s: float = RECONNECT_TIMEOUT_S) -> None:
+    def reconnect(self) -> None:
         """Wait for a phone that was lost, and begin a new run on it.
 
         Its processes and what they wrote are gone; files that were placed are still there.
@@ -201,12 +203,12 @@ class AndroidPhone(Device):
         Raises
         ------
         DeviceError
-            It did not come back in time.
+            It did not come back within :attr:`reconnect_timeout_s`.
         """
         if self._run is not None:
             run, self._run = self._run, None
             run.abandon()
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + self.reconnect_timeout_s
         while True:
             try:
                 choose(self._shell.adb.phones(), self._shell.serial)

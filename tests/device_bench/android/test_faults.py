@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,35 +16,13 @@ import pytest
 from lightmobile.device_bench.devices.android.phone import open_phone
 from lightmobile.device_bench.devices.android.run import UnrestoredWarning
 from lightmobile.errors import DeviceError
+from tests.device_bench.android.checks import left_as_it_was, plug_in, runs
 from tests.phone.phone import Phone
 
 Start = Callable[..., Phone]
 
 # Most phones here are gone before they could be seen to restore themselves; it is looked at below.
 pytestmark = pytest.mark.filterwarnings("ignore:.*was not seen to restore its settings")
-
-
-def runs(phone: Phone) -> list[str]:
-    return [each for each in phone.files() if each.startswith("lightmobile/runs/")]
-
-
-@contextmanager
-def left_as_it_was(phone: Phone, hung: str = "") -> Iterator[None]:
-    """Check that a phone ends as it began: its settings, its processes, no run.
-
-    A program of the phone's system that is `hung` is not ours to end.
-    """
-    before = phone.state()
-    yield
-    phone.wait_until(lambda: phone.state() == before)
-    phone.wait_until(lambda: not runs(phone))
-    phone.wait_until(lambda: all(hung and hung in " ".join(e) for e in phone.processes()))
-
-
-def plug_in(phone: Phone) -> None:
-    """Plug a phone in, unless it is, and wait until adb has noticed."""
-    phone.plug()
-    phone.wait_until(lambda: phone.server.devices().get(phone.serial) == "device", 10.0)
 
 
 def use(phone: Phone, file: Path) -> None:
@@ -198,8 +175,9 @@ def test_a_phone_that_does_not_come_back_is_given_up(phone: Phone) -> None:
     with open_phone(phone.serial) as device:
         phone.unplug()
         assert device.is_lost
+        device.reconnect_timeout_s = 0.5
         with pytest.raises(DeviceError, match=phone.serial):
-            device.reconnect(timeout_s=0.5)
+            device.reconnect()
     phone.wait_until(lambda: not runs(phone))
 
 

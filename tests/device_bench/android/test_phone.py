@@ -17,13 +17,8 @@ from lightmobile.device_bench.devices.android.phone import AndroidPhone, open_ph
 from lightmobile.device_bench.devices.android.shell import RefusedError
 from lightmobile.errors import DeviceError
 from tests.cli import lightmobile
+from tests.device_bench.android.checks import runs
 from tests.phone.phone import Phone
-
-LIGHTMOBILE = "lightmobile"
-
-
-def runs(phone: Phone) -> list[str]:
-    return [each for each in phone.files() if each.startswith("lightmobile/runs/")]
 
 
 def test_a_phone_tells_what_it_is(phone: Phone) -> None:
