@@ -39,25 +39,27 @@ def compile_runners(work: Path, debian: Path, executorch: Wheel, litert: Wheel) 
         "EXECUTORCH_VERSION": executorch.pin.version,
         "LITERT_WHEEL": litert.folder / "ai_edge_litert",
         "LITERT_VERSION": litert.pin.version,
-        "LIGHTMOBILE_RPATH": "$ORIGIN",
+        # They run through the loader, which is told where the libraries are; a path would tell
+        # where they were built.
+        "CMAKE_SKIP_RPATH": "ON",
         "MD": library(debian, "libmd.a"),
         "JSON_INCLUDE": debian / "usr" / "include",
     }
     # In place of what the user's own environment adds.
     environment = {"CXXFLAGS": f"-ffile-prefix-map={work}=.", "LDFLAGS": ""}
-    words = ["cmake", "-S", native, "-B", build, "-G", "Unix Makefiles"]
-    words += [f"-D{name}={value}" for name, value in options.items()]
-    jobs = ["cmake", "--build", build, "--parallel", str(os.cpu_count() or 1)]
-    for command in (words, jobs):
+    configure: list[str | Path] = ["cmake", "-S", native, "-B", build, "-G", "Unix Makefiles"]
+    configure += [f"-D{name}={value}" for name, value in options.items()]
+    make: list[str | Path] = ["cmake", "--build", build, "--parallel", str(os.cpu_count() or 1)]
+    for words in (configure, make):
         run_tool(
-            command,
+            words,
             doing="compile the runners",
             folder=work,
             timeout_s=_TIMEOUT_S,
             environment=environment,
         )
     runners = [build / name for name in RUNNERS]
-    strip = [f"{_BINUTILS}strip", *runners]
+    strip: list[str | Path] = [f"{_BINUTILS}strip", *runners]
     run_tool(strip, doing="strip the runners", folder=work, timeout_s=_TIMEOUT_S)
     return runners
 
@@ -99,7 +101,7 @@ class _Linked:
 
 def _linked(file: Path) -> _Linked:
     """Return what a file loads, which versions of symbols it wants of that, and which it has."""
-    words = [f"{_BINUTILS}objdump", "-p", file]
+    words: list[str | Path] = [f"{_BINUTILS}objdump", "-p", file]
     said = run_tool(words, doing=f"read {file.name}", folder=file.parent, timeout_s=60)
     part = _Linked(needed=set(re.findall(r"^  NEEDED +(\S+)$", said, re.MULTILINE)))
     definitions, _, references = said.partition("Version References:")

@@ -117,7 +117,7 @@ class Archive:
 
 def unpack(package: Path, folder: Path) -> None:
     """Unpack what a package installs into `folder`."""
-    words = ["dpkg-deb", "-x", package, folder]
+    words: list[str | Path] = ["dpkg-deb", "-x", package, folder]
     run_tool(words, doing=f"unpack {package.name}", folder=folder, timeout_s=_TIMEOUT_S)
 
 

@@ -6,6 +6,7 @@ import re
 from importlib.metadata import distribution
 from pathlib import Path
 
+from lightmobile import __version__
 from lightmobile.device_bench.bundle.compiling import RUNNERS
 from lightmobile.device_bench.bundle.parts import Parts
 from lightmobile.device_bench.bundle.pins import DebianPin
@@ -13,6 +14,9 @@ from lightmobile.device_bench.bundle.wheels import Wheel
 from lightmobile.errors import UsageError
 
 __all__ = ["licences", "sources"]
+
+# Or, where lightmobile is installed, a folder without a licence.
+_CHECKOUT = Path(__file__).parents[2]
 
 # Debian's copyright files refer to the texts that every Debian system has there.
 _COMMON = Path("/usr/share/common-licenses")
@@ -53,7 +57,7 @@ def sources(parts: Parts) -> str:
 def _built(parts: Parts) -> str:
     lines = [
         ", ".join(RUNNERS),
-        f"    built from lightmobile {distribution('lightmobile').version}, folder",
+        f"    built from lightmobile {__version__}, folder",
         "    device_bench/runners/native, with these packages of Debian:",
     ]
     lines += [
@@ -100,6 +104,8 @@ def _copyright(debian: Path, pin: DebianPin) -> Path:
 
 
 def _own_licence() -> bytes:
+    if (file := _CHECKOUT / "LICENSE").is_file():
+        return _read(file)
     text = distribution("lightmobile").read_text("licenses/LICENSE")
     if text is None:
         raise UsageError("lightmobile was installed without its licence", fix="Install it again")
