@@ -29,21 +29,25 @@ class Descriptor {
   int number_;
 };
 
-// The size of a regular file, or -1: a pipe or device would be waited for, or never end.
-off_t size_of_file(const Descriptor& file) {
+// A pipe is opened at once, and told from a file.
+constexpr int kRead = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+
+std::size_t size_of_file(const Descriptor& file, const std::string& path) {
   struct stat status {};
-  if (fstat(file.number(), &status) != 0 || !S_ISREG(status.st_mode)) return -1;
-  return status.st_size;
+  if (fstat(file.number(), &status) != 0) throw SystemFailure(path);
+  if (!S_ISREG(status.st_mode)) throw Usage(path + " is no file");
+  return static_cast<std::size_t>(status.st_size);
 }
 
 }  // namespace
 
+void check_file(const std::string& path) { size_of_file(Descriptor(path, kRead), path); }
+
 Bytes read_tensor(const std::string& path, const TensorType& type) {
   const std::size_t size = size_of(type);
-  const Descriptor file(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  const off_t found = size_of_file(file);
-  if (found < 0) throw Usage(path + " is no file");
-  if (static_cast<std::size_t>(found) != size) {
+  const Descriptor file(path, kRead);
+  const std::size_t found = size_of_file(file, path);
+  if (found != size) {
     throw Usage("an input of " + describe(type) + " has " + std::to_string(size) +
                 " bytes, and its file " + std::to_string(found));
   }

@@ -8,6 +8,9 @@
 
 namespace lightmobile {
 
+// Throws unless there is a file at `path`: a pipe or device would be waited for, or never end.
+void check_file(const std::string& path);
+
 // The numbers of a tensor. Throws Usage where the file is of another size.
 Bytes read_tensor(const std::string& path, const TensorType& type);
 

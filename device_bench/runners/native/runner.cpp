@@ -78,6 +78,7 @@ json Runner::carry_out(const Load& request) {
     throw Usage(std::to_string(*request.threads) + " threads on " +
                 std::to_string(number_of_cores()) + " cores");
   }
+  check_file(request.artifact);
   const std::vector<int> cores = take_cores(request.cores);
   inputs_.clear();
   for (const Input& input : request.inputs) {
