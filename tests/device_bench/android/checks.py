@@ -9,6 +9,8 @@ from tests.phone.phone import Phone
 
 __all__ = ["left_as_it_was", "plug_in", "runs"]
 
+PATIENCE_S = 20.0  # a busy machine's
+
 
 def runs(phone: Phone) -> list[str]:
     """Return what runs have left, or have now, on a phone."""
@@ -23,9 +25,11 @@ def left_as_it_was(phone: Phone, hung: str = "") -> Iterator[None]:
     """
     before = phone.state()
     yield
-    phone.wait_until(lambda: phone.state() == before)
-    phone.wait_until(lambda: not runs(phone))
-    phone.wait_until(lambda: all(hung and hung in " ".join(e) for e in phone.processes()))
+    phone.wait_until(lambda: phone.state() == before, PATIENCE_S)
+    phone.wait_until(lambda: not runs(phone), PATIENCE_S)
+    phone.wait_until(
+        lambda: all(hung and hung in " ".join(e) for e in phone.processes()), PATIENCE_S
+    )
 
 
 def plug_in(phone: Phone) -> None:
