@@ -46,7 +46,7 @@ def compile_runners(work: Path, debian: Path, executorch: Wheel, litert: Wheel) 
         "JSON_INCLUDE": debian / "usr" / "include",
     }
     # In place of what the user's own environment adds.
-    environment = {"CXXFLAGS": f"-ffile-prefix-map={work}=.", "LDFLAGS": ""}
+    environment = {"CXXFLAGS": "", "LDFLAGS": ""}
     configure: list[str | Path] = ["cmake", "-S", native, "-B", build, "-G", "Unix Makefiles"]
     configure += [f"-D{name}={value}" for name, value in options.items()]
     make: list[str | Path] = ["cmake", "--build", build, "--parallel", str(os.cpu_count() or 1)]

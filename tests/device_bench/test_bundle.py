@@ -329,11 +329,12 @@ def test_the_same_bundle_is_built_twice(built_bundle, tmp_path):
     bundle = built_bundle.bundle
     assert bundle.sources_sha256 == sources_sha256(built_bundle.pins)
     assert bundle.folder == built_folder()
-    folder = tmp_path / "another place, of another length"
+    place = tmp_path / "another place, of another length"
+    folder = place / "runners"
     other = build_bundle(folder, silent, built_bundle.pins)
     assert other.content_hash == bundle.content_hash
     assert contents(other.folder) == contents(bundle.folder)
-    assert list(tmp_path.iterdir()) == [folder]
+    assert list(place.iterdir()) == [folder]
     for name in ("executorch_runner", "litert_runner"):
         content = (folder / "push" / name).read_bytes()
         assert str(tmp_path).encode() not in content
