@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from lightmobile.device_bench.devices.android.litert_benchmark import check_delegated, parse_output
-from lightmobile.errors import DelegationError, DeviceError
+from lightmobile.device_bench.devices.android.litert_benchmark import (
+    check_delegated,
+    parse_output,
+    run_benchmark_model,
+)
+from lightmobile.device_bench.devices.android.phone import open_phone
+from lightmobile.errors import DelegationError, DeviceError, LightmobileError, UsageError
+from tests.device_bench.lines import configuration
+from tests.phone.phone import Phone
 
 # As its documentation and its users show it.
 GPU = """\
@@ -96,3 +105,54 @@ def test_output_that_is_not_the_documented_one(text: str) -> None:
 def test_a_gpu_that_does_not_run_all_of_it_is_an_error(text: str, says: str) -> None:
     with pytest.raises(DelegationError, match=says):
         check_delegated(text, "net.tflite")
+
+
+def a_program(folder: Path, text: str, status: int = 0) -> Path:
+    """Return a program that prints its words and `text`, as the phone's shell runs it."""
+    path = folder / "benchmark_model"
+    path.write_text(
+        f"#!/system/bin/sh\necho \"words: $*\"\ncat <<'END'\n{text}\nEND\nexit {status}\n"
+    )
+    return path
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    path = tmp_path / "a network.tflite"
+    path.write_bytes(b"TFL3")
+    return path
+
+
+def test_a_given_program_runs_on_the_phone(phone: Phone, tmp_path: Path, network: Path) -> None:
+    wanted = configuration("r1", runtime="tflite", compute="gpu", threads=2)
+    with open_phone() as device:
+        found = run_benchmark_model(device, a_program(tmp_path, GPU), network, wanted, "s1")
+    assert (found.result, found.session, found.count) == ("r1", "s1", 50)
+    (line,) = (each for each in phone.lines("shell") if "--use_gpu=true" in each)
+    assert "--num_threads=2" in line
+    assert ".tflite" in line
+    assert "a network" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "compute", "says"),
+    [
+        (PARTIAL, 0, "gpu", "40 of 58 operators"),
+        ("ERROR: Failed to load", 1, "cpu", "Failed to load"),
+        ("hello", 0, "cpu", "did not print its times"),
+        (GPU, 0, "npu", "measures no npu"),
+    ],
+)
+def test_a_given_program_that_fails(
+    text: str, status: int, compute: str, says: str, phone: Phone, tmp_path: Path, network: Path
+) -> None:
+    wanted = configuration(runtime="tflite", compute=compute)
+    program = a_program(tmp_path, text, status)
+    with open_phone() as device, pytest.raises(LightmobileError, match=says):
+        run_benchmark_model(device, program, network, wanted, "s1")
+
+
+def test_a_program_that_is_none(phone: Phone, tmp_path: Path, network: Path) -> None:
+    wanted = configuration(runtime="tflite", compute="cpu")
+    with open_phone() as device, pytest.raises(UsageError, match="no program"):
+        run_benchmark_model(device, tmp_path / "none", network, wanted, "s1")
