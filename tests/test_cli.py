@@ -20,6 +20,7 @@ COMMANDS = (
     "inspect",
     "models",
     "results",
+    "runners",
     "scale",
     "verify",
 )
