@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick nightly check format lock clean
+.PHONY: help setup demo test quick nightly check format lock release clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -59,5 +59,13 @@ $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
 
+# What an earlier wheel left in build/lib would be packed again. Runners that stayed in the package
+# would be preferred to newer ones.
+release: setup  ## a wheel that carries the runners for phones (on Debian)
+	$(BIN)/lightmobile runners build -o device_bench/bundle/aarch64
+	rm -rf build/lib build/bdist.*
+	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist
+	rm -rf device_bench/bundle/aarch64
+
 clean:  ## remove what was built here
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build dist device_bench/bundle/aarch64 *.egg-info .mypy_cache .ruff_cache .pytest_cache

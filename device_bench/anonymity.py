@@ -37,7 +37,17 @@ _DROPPED: dict[type[BaseModel], dict[str, Any]] = {
     Failure: {"error": _REMOVED},
 }
 _IDS = {"id", "session", "result"}
-_WORDS_OF_THE_SCHEMA = {"schema_", "kind", "stopped", "artifact_sha256", "output_sha256"}
+_WORDS_OF_THE_SCHEMA = {
+    "schema_",
+    "kind",
+    "stopped",
+    "against",
+    "clocks",
+    "when",
+    "outcome",
+    "artifact_sha256",
+    "output_sha256",
+}
 _PATH = re.compile(r"(?<![\w.])(?:~|[A-Za-z]:|\\)?[/\\][^\s'\":;,]+")
 _ANONYMOUS_ID = re.compile("anonymous-[0-9a-f]{32}")
 

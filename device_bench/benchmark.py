@@ -12,12 +12,14 @@ from typing import Any
 import lightmobile
 from lightmobile.device_bench.devices import Device, open_device
 from lightmobile.device_bench.measure import Measurement
-from lightmobile.device_bench.plan import Planned, Wishes, plan
+from lightmobile.device_bench.passes import Passes
+from lightmobile.device_bench.plan import Clocks, Planned, Wishes, plan
 from lightmobile.device_bench.results import Result, results_of
 from lightmobile.device_bench.schedule import Schedule
 from lightmobile.device_bench.schema import Session, new_id, now
 from lightmobile.device_bench.store import Store
-from lightmobile.errors import DeviceError
+from lightmobile.device_bench.workbench import Workbench
+from lightmobile.errors import DeviceError, VerificationError
 
 __all__ = ["BenchReport", "Skipped", "bench"]
 
@@ -52,6 +54,29 @@ class BenchReport:
             "skipped": [skipped.to_dict() for skipped in self.skipped],
         }
 
+    def check_numerics(self) -> None:
+        """Check that every output that was compared is what it should be.
+
+        Raises
+        ------
+        VerificationError
+            One is not; the results are as they are.
+        """
+        wrong = [
+            f"{result.configuration.model} on {result.configuration.runtime}: relative L2 "
+            f"{each.rel_l2:.2g} against {each.against}"
+            + ("" if each.steps is None else f", {each.steps:.1f} steps")
+            for result in self.results
+            for each in result.numerics
+            if not each.passed
+        ]
+        if wrong:
+            raise VerificationError(
+                "The device does not compute what it should",
+                why="; ".join(wrong),
+                fix="Report it with the file and the device's identity; its latency means nothing",
+            )
+
 
 def bench(
     models: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = DEFAULT_MODEL,
@@ -61,12 +86,16 @@ def bench(
     runtimes: Sequence[str] | None = None,
     precision: str | None = None,
     batch: int = 1,
-    threads: int = 1,
+    threads: int | Sequence[int] = 1,
+    cores: str | Sequence[str | None] | None = None,
+    clocks: Clocks = "as-shipped",
     untrained: bool = False,
     rounds: int | None = None,
     time_budget: float = 60.0,
     store: Store | str | os.PathLike[str] | None = None,
     profile: bool = False,
+    numerics: bool = False,
+    sustained_minutes: int | None = None,
     progress: Callable[[str, str], None] | None = None,
     seed: int = 0,
 ) -> BenchReport:
@@ -78,7 +107,7 @@ def bench(
         Names, which are exported through the cache, and artifacts, whose manifests lie beside
         them. The same one twice gives two results, which should be equal.
     device
-        ``host``, or what a plug-in adds.
+        ``host``, ``android`` for the only phone, ``android:SERIAL``, or what a plug-in adds.
     compute
         ``cpu``, ``gpu`` or ``npu``.
     runtimes
@@ -89,6 +118,12 @@ def bench(
         Images per inference.
     threads
         Of a runner. One is what papers report, and what machines with other numbers of cores share.
+        Several are compared.
+    cores
+        Kind of cores that a runner may use: ``big``, ``mid``, ``little`` or ``all``; the system
+        chooses where None. Several are compared.
+    clocks
+        ``fixed`` holds a phone's clocks at a level that it can sustain (Android 11 on).
     untrained
         Make weights for a ``package.module:function`` whose own make no difference between images.
     rounds
@@ -101,9 +136,13 @@ def bench(
         Where every line is kept; the user's own store where None.
     profile
         Time every operator too, where the runtime can tell.
+    numerics
+        Compare the outputs, too, with PyTorch's and with those of the host's runtime.
+    sustained_minutes
+        Run each configuration so long without a break, too, and keep every minute.
     progress
-        Called with a task (``latency``, ``memory``, ``operators``, or a target that is exported)
-        and how it stands.
+        Called with a task (``latency``, ``memory``, ``operators``, ``numerics``, ``sustained``,
+        ``cooling``, or a target that is exported) and how it stands.
     seed
         Of the inputs and of the order within rounds.
 
@@ -118,20 +157,27 @@ def bench(
     """
     where = open_device(device) if isinstance(device, str) else device
     schedule = Schedule(rounds=rounds, budget_s=time_budget, seed=seed)
+    kinds = [cores] if isinstance(cores, str | None) else cores
+    numbers = [threads] if isinstance(threads, int) else threads
     wishes = Wishes(
         compute=compute,
         runtimes=None if runtimes is None else tuple(runtimes),
         precision=precision,
         batch=batch,
-        threads=where.check_threads(threads),
+        threads=tuple(where.check_threads(number) for number in dict.fromkeys(numbers)),
+        cores=tuple(dict.fromkeys(kinds)),
+        clocks=clocks,
         untrained=untrained,
     )
+    for kind in wishes.cores:
+        where.cores_of(kind)  # a kind that is not there is told before anything is exported
     lines = store if isinstance(store, Store) else Store(store)
     tell = progress or (lambda _task, _phase: None)
     asked = [models] if isinstance(models, str | os.PathLike) else models or [DEFAULT_MODEL]
+    passes = Passes(profile=profile, numerics=numerics, sustained_minutes=sustained_minutes)
     with tempfile.TemporaryDirectory(prefix="lightmobile-") as folder:
         planned = plan(asked, where, wishes, Path(folder), tell)
-        return _measure(planned, where, lines, schedule, profile, tell, seed)
+        return _measure(planned, where, lines, schedule, passes, Path(folder), tell, seed)
 
 
 def _measure(
@@ -139,7 +185,8 @@ def _measure(
     device: Device,
     store: Store,
     schedule: Schedule,
-    profile: bool,
+    passes: Passes,
+    folder: Path,
     progress: Callable[[str, str], None],
     seed: int,
 ) -> BenchReport:
@@ -147,17 +194,22 @@ def _measure(
     reasons = {each.configuration.result: each.configuration.skipped or "" for each in planned}
     results: list[Result] = []
     if runnable:
-        session = Session(
-            id=new_id(),
-            started=now(),
-            lightmobile=lightmobile.__version__,
-            device=device.identity(),
-            condition=device.condition(),
-            plan=tuple(each.configuration for each in planned),
-        )
-        store.append(session)
-        measurement = Measurement(runnable, device, store, session.id, seed=seed, progress=progress)
-        found = results_of([session, *measurement.run(schedule, profile=profile)])
+        with device:
+            if any(each.configuration.clocks == "fixed" for each in runnable):
+                device.fix_clocks()
+            session = Session(
+                id=new_id(),
+                started=now(),
+                lightmobile=lightmobile.__version__,
+                device=device.identity(),
+                condition=device.condition(),
+                plan=tuple(each.configuration for each in planned),
+            )
+            store.append(session)
+            measurement = Measurement(
+                Workbench(runnable, device, store, session.id, folder, seed=seed, progress=progress)
+            )
+            found = results_of([session, *measurement.run(schedule, passes)])
         failures = measurement.failures()
         reasons |= {result: f"{each.stage}: {each.error}" for result, each in failures.items()}
         results = [result for result in found if not reasons[result.id]]

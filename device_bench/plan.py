@@ -10,16 +10,23 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lightmobile.device_bench.devices import Device
-from lightmobile.device_bench.protocol import InputTensor
 from lightmobile.device_bench.schema import Configuration, new_id
 from lightmobile.errors import UsageError, VerificationError
 from lightmobile.export.artifact import sha256_of
-from lightmobile.export.manifest import Manifest, read_manifest
+from lightmobile.export.manifest import Manifest, Tensor, read_manifest
+from lightmobile.export.precision import PRECISIONS
 from lightmobile.export.spec import TARGETS, ExportSpec
 
-__all__ = ["Planned", "Wishes", "plan"]
+__all__ = ["Clocks", "Planned", "Wishes", "plan"]
+
+Clocks = Literal["as-shipped", "fixed"]
+
+# Names have untrained weights here, of which eight bits keep little; that says nothing of their
+# speed. Every weight of the file is still found on its grid.
+_LEAST_SQNR_DB = 0.0
 
 
 @dataclass(frozen=True)
@@ -30,17 +37,28 @@ class Wishes:
     runtimes: tuple[str, ...] | None
     precision: str | None
     batch: int
-    threads: int
+    threads: tuple[int, ...]
+    cores: tuple[str | None, ...] = (None,)
+    clocks: Clocks = "as-shipped"
     untrained: bool = False
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A configuration and the file to run; None where the configuration says why it is skipped."""
+    """A configuration and the file to run; None where the configuration says why it is skipped.
+
+    Attributes
+    ----------
+    inputs
+        As the manifest tells them.
+    by_name
+        Whether it was asked for by its model's name, not as a file.
+    """
 
     configuration: Configuration
     artifact: Path | None = None
-    inputs: tuple[InputTensor, ...] = ()
+    inputs: tuple[Tensor, ...] = ()
+    by_name: bool = False
 
 
 def plan(
@@ -60,7 +78,7 @@ def plan(
     planned: list[Planned] = []
     for number, model in enumerate(models):
         if not isinstance(model, str) or _is_path(model):
-            planned.append(_plan_file(Path(model), device, wishes))
+            planned += _plan_file(Path(model), device, wishes)
         else:
             planned += _plan_name(model, device, wishes, folder / str(number), progress)
     return planned
@@ -71,7 +89,7 @@ def _is_path(model: str) -> bool:
     return Path(model).suffix in suffixes or "/" in model or os.sep in model
 
 
-def _plan_file(path: Path, device: Device, wishes: Wishes) -> Planned:
+def _plan_file(path: Path, device: Device, wishes: Wishes) -> list[Planned]:
     manifest = read_manifest(path)
     for noun, found, asked in (
         ("runtime", manifest.target, wishes.runtimes),
@@ -84,7 +102,7 @@ def _plan_file(path: Path, device: Device, wishes: Wishes) -> Planned:
                 fix=f"Leave --{noun} out, or give the model's name",
             )
     if reason := device.why_not(manifest.target, wishes.compute):
-        return _skipped(manifest.model, manifest.target, wishes, reason)
+        return [_skipped(manifest.model, manifest.target, wishes, reason)]
     sha256 = sha256_of(path)
     if sha256 != manifest.file_sha256:
         raise VerificationError(
@@ -92,7 +110,7 @@ def _plan_file(path: Path, device: Device, wishes: Wishes) -> Planned:
             why=f"Its SHA-256 is {sha256[:12]}…, the manifest's {manifest.file_sha256[:12]}…",
             fix="Export the model again",
         )
-    return _planned(path, manifest, device, wishes)
+    return _planned(path, manifest, device, wishes, by_name=False)
 
 
 def _plan_name(
@@ -117,16 +135,23 @@ def _plan_name(
             precision=wishes.precision,
             batch=wishes.batch,
             untrained=wishes.untrained,
+            min_sqnr=_LEAST_SQNR_DB if _is_quantized(wishes.precision) else None,
             output_dir=folder,
             progress=progress,
         )
         artifacts = {artifact.target: artifact.path for artifact in made}
-    return [
-        _planned(artifacts[each], read_manifest(artifacts[each]), device, wishes)
-        if reason is None
-        else _skipped(name, each, wishes, reason)
-        for each, reason in reasons.items()
-    ]
+    planned: list[Planned] = []
+    for each, reason in reasons.items():
+        if reason is None:
+            path = artifacts[each]
+            planned += _planned(path, read_manifest(path), device, wishes, by_name=True)
+        else:
+            planned.append(_skipped(name, each, wishes, reason))
+    return planned
+
+
+def _is_quantized(precision: str | None) -> bool:
+    return precision is not None and precision in PRECISIONS and PRECISIONS[precision].quantized
 
 
 def _why_not_exported(runtime: str, device: Device, wishes: Wishes) -> str | None:
@@ -142,23 +167,36 @@ def _why_not_exported(runtime: str, device: Device, wishes: Wishes) -> str | Non
     return None
 
 
-def _planned(path: Path, manifest: Manifest, device: Device, wishes: Wishes) -> Planned:
-    configuration = Configuration(
-        result=new_id(),
-        model=manifest.model,
-        artifact=path.name,
-        artifact_sha256=manifest.file_sha256,
-        runtime=manifest.target,
-        compute=wishes.compute,
-        backend=manifest.backend,
-        precision=manifest.precision,
-        batch=manifest.batch,
-        # Core ML takes no number of threads.
-        threads=None if manifest.target == "coreml" else wishes.threads,
-        emulated=device.emulated,
-    )
-    inputs = tuple(InputTensor(shape=each.shape, dtype=each.dtype) for each in manifest.inputs)
-    return Planned(configuration, path.absolute(), inputs)
+def _planned(
+    path: Path, manifest: Manifest, device: Device, wishes: Wishes, *, by_name: bool
+) -> list[Planned]:
+    """Return a configuration for each number of threads and kind of cores."""
+    # Core ML takes no number of threads.
+    threads = (None,) if manifest.target == "coreml" else wishes.threads
+    return [
+        Planned(
+            Configuration(
+                result=new_id(),
+                model=manifest.model,
+                artifact=path.name,
+                artifact_sha256=manifest.file_sha256,
+                runtime=manifest.target,
+                compute=wishes.compute,
+                backend=manifest.backend,
+                precision=manifest.precision,
+                batch=manifest.batch,
+                threads=number,
+                cores=cores,
+                clocks=wishes.clocks,
+                emulated=device.emulated,
+            ),
+            path.absolute(),
+            manifest.inputs,
+            by_name,
+        )
+        for number in threads
+        for cores in wishes.cores
+    ]
 
 
 def _skipped(model: str, runtime: str, wishes: Wishes, reason: str) -> Planned:

@@ -11,7 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["Processor", "instruction_sets_of_windows", "parse_cpuinfo", "parse_sysctl"]
+__all__ = [
+    "Processor",
+    "instruction_sets_of_windows",
+    "parse_core_names",
+    "parse_cpuinfo",
+    "parse_sysctl",
+]
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,8 @@ _ARM_CORES = {
     "0xd87": "Cortex-A725",
 }
 
+_MOST_DIGITS = 4  # of a core's number: the kernel knows no ten thousand cores
+
 
 def parse_cpuinfo(text: str) -> Processor:
     """Return the processor that the text of Linux's or Android's ``/proc/cpuinfo`` describes."""
@@ -101,6 +109,17 @@ def parse_cpuinfo(text: str) -> Processor:
     )
     name = ", ".join(part for part in (board, _core_names(cores)) if part)
     return Processor(name or "unknown", _named(shared))
+
+
+def parse_core_names(text: str) -> dict[int, str]:
+    """Return the name of each core of ``/proc/cpuinfo``, by its number; "" where it tells none."""
+    blocks = (_fields(block) for block in text.split("\n\n"))
+    cores = ((block.get("processor", ""), block) for block in blocks)
+    return {
+        int(number): _core_name(core)
+        for number, core in cores
+        if number.isdecimal() and len(number) <= _MOST_DIGITS
+    }
 
 
 def _fields(block: str) -> dict[str, str]:

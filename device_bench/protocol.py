@@ -8,11 +8,11 @@ request loads; any number follow; the end of its input ends it.
 Request       carries                                            answer
 ============  =================================================  ==============================
 ``hello``                                                        :class:`Identity`
-``load``      artifact, threads, compute unit, inputs, record    :class:`Loaded`
+``load``      artifact, threads, cores, inputs, record, ...         :class:`Loaded`
 ``run``       inferences to warm up with, inferences to time     :class:`Ran`
 ``memory``                                                       :class:`MemoryUse`
 ``profile``   inferences to profile, file to trace them into     :class:`Profiled`
-``outputs``                                                      :class:`Outputs`
+``outputs``   folder to write them into                         :class:`Outputs`
 ``close``                                                        :class:`Closed`
 ============  =================================================  ==============================
 
@@ -35,11 +35,9 @@ __all__ = [
     "GetOutputs",
     "Hello",
     "Identity",
-    "InputTensor",
     "Load",
     "Loaded",
     "MemoryUse",
-    "OutputTensor",
     "Outputs",
     "Profile",
     "Profiled",
@@ -49,6 +47,7 @@ __all__ = [
     "Reply",
     "Request",
     "Run",
+    "Tensor",
     "parse_reply",
     "parse_request",
 ]
@@ -57,6 +56,7 @@ PROTOCOL: Literal[1] = 1
 
 Nanoseconds: TypeAlias = Annotated[int, Field(strict=True, gt=0, le=2**53)]
 Bytes: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+Core: TypeAlias = Annotated[int, Field(strict=True, ge=0, lt=4096)]
 Record: TypeAlias = Literal["latency", "memory", "profile"]
 Count: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 
@@ -83,23 +83,21 @@ class Reply(_Message):
     ok: Literal[True] = True
 
 
-class InputTensor(_Part):
-    """One input that the runner fills with seeded noise: normal, of integers uniform."""
+class Tensor(_Part):
+    """One input or output, whose numbers lie in a file of the runner's side, raw in C order."""
 
     shape: tuple[Annotated[int, Field(ge=1)], ...]
     dtype: str = Field(default="float32", description="as NumPy names it")
-
-
-class OutputTensor(InputTensor):
-    """One output, as bytes in C order."""
-
-    base64: str
+    file: str = Field(description="path on the runner's side")
 
 
 class Identity(Reply):
     """Who the runner is; sent once its runtime is imported."""
 
     runtime: str
+    pid: Annotated[int, Field(strict=True, gt=0)] = Field(
+        description="the runner's, where it runs: to end it if the connection to it is lost"
+    )
     versions: dict[str, str]
     computes: tuple[str, ...] = Field(description="compute units that it can be asked for")
     timed: str = Field(description="what lies inside the timed region")
@@ -109,6 +107,9 @@ class Loaded(Reply):
     """How the artifact was loaded."""
 
     threads: int | None = Field(default=None, description="in use; None: cannot be read back")
+    cores: tuple[Core, ...] | None = Field(
+        default=None, description="that it may run on; None: cannot be told"
+    )
     delegates: tuple[str, ...] = ()
     load_ns: Nanoseconds = Field(description="from the file to ready for inference")
 
@@ -131,13 +132,16 @@ class MemoryUse(Reply):
 class Profiled(Reply):
     """A trace was written into the file that the request named."""
 
-    format: Literal["etdump"]
+    format: Literal["etdump", "litert"] = Field(
+        description="etdump: ExecuTorch's own; litert: a line for each operator of each run, in "
+        "order: {run, name, duration_ns, delegated}"
+    )
 
 
 class Outputs(Reply):
     """What the last inference computed."""
 
-    outputs: tuple[OutputTensor, ...]
+    outputs: tuple[Tensor, ...]
 
 
 class Closed(Reply):
@@ -166,16 +170,18 @@ class Hello(_Request):
 
 
 class Load(_Request):
-    """Load an artifact and make its inputs."""
+    """Load an artifact and read its inputs."""
 
     answer = Loaded
 
     op: Literal["load"] = "load"
     artifact: str = Field(description="path on the runner's side; stays in place while it lives")
     threads: Count | None = Field(default=None, description="None: the runtime's choice")
+    cores: tuple[Core, ...] | None = Field(
+        default=None, description="the only ones to run on; None: as the system chooses"
+    )
     compute: str = "cpu"
-    inputs: tuple[InputTensor, ...]
-    seed: Annotated[int, Field(ge=0)] = 0
+    inputs: tuple[Tensor, ...]
     record: Record = "latency"
 
 
@@ -208,11 +214,12 @@ class Profile(_Request):
 
 
 class GetOutputs(_Request):
-    """Ask for what the last inference computed."""
+    """Ask for what the last inference computed, as files in `folder`."""
 
     answer = Outputs
 
     op: Literal["outputs"] = "outputs"
+    folder: str
 
 
 class Close(_Request):

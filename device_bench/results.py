@@ -17,6 +17,8 @@ from lightmobile.device_bench.schema import (
     Failure,
     Line,
     Memory,
+    Minute,
+    Numerics,
     Process,
     Profile,
     Session,
@@ -29,6 +31,9 @@ from lightmobile.errors import UsageError
 __all__ = ["Result", "export_results", "import_results", "results", "results_of"]
 
 
+_PARTS = (Process, Slice, Memory, Profile, Numerics, Minute, Failure, End)
+
+
 @dataclass(frozen=True)
 class Result:
     """All that was measured of one configuration in one session.
@@ -39,6 +44,8 @@ class Result:
         In the order measured; at least one slice.
     memory, profile
         None where their pass did not run.
+    numerics, minutes
+        Empty where their pass did not run.
     stopped
         Why measuring ended; None where it was killed.
     """
@@ -49,6 +56,8 @@ class Result:
     slices: tuple[Slice, ...]
     memory: Memory | None = None
     profile: Profile | None = None
+    numerics: tuple[Numerics, ...] = ()
+    minutes: tuple[Minute, ...] = ()
     failures: tuple[Failure, ...] = ()
     stopped: str | None = None
 
@@ -75,12 +84,14 @@ class Result:
     @property
     def load_ms(self) -> float | None:
         """Median over processes of the time to load the artifact."""
-        return _median_ms([process.load_ns for process in self.processes])
+        loads = [process.load_ns for process in self.processes]
+        return _median_ms(loads) if loads else None
 
     @property
     def first_ms(self) -> float | None:
         """Median over processes of the first inference."""
-        return _median_ms([process.first_ns for process in self.processes])
+        firsts = [process.first_ns for process in self.processes]
+        return _median_ms(firsts) if firsts else None
 
     @property
     def peak_memory_bytes(self) -> int | None:
@@ -99,7 +110,10 @@ class Result:
     def operators(self) -> list[dict[str, Any]]:
         """The profiled operators, the most expensive first: median time and share of the sum."""
         rows = self.profile.rows if self.profile else ()
-        medians = {index: _median_ms(row.samples_ns) or 0.0 for index, row in enumerate(rows)}
+        medians = {
+            index: _median_ms(row.samples_ns) if row.samples_ns else 0.0
+            for index, row in enumerate(rows)
+        }
         total = sum(medians.values())
         return [
             {
@@ -111,13 +125,38 @@ class Result:
             for index in sorted(medians, key=lambda index: -medians[index])
         ]
 
+    @property
+    def sustained(self) -> list[dict[str, Any]]:
+        """Each minute of a load without a break: how fast it was, and how warm the device."""
+        return [
+            {
+                "minute": each.minute,
+                "median_ms": (median_ms := _median_ms(each.samples_ns)),
+                "p95_ms": _percentile_ms(each.samples_ns, 95),
+                "images_per_second": self.configuration.batch * 1e3 / median_ms,
+                "thermal_status": each.condition.thermal_status,
+                "warmest_celsius": max(
+                    (sensor.celsius for sensor in each.condition.sensors.values()), default=None
+                ),
+                "frequency_mhz": each.condition.frequency_mhz,
+            }
+            for each in self.minutes
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """Return the form that ``bench --json`` and ``results --json`` print.
 
-        ``operators`` is there where they were profiled.
+        ``operators``, ``numerics`` and ``sustained`` are there where their passes ran.
         """
         ran, summary = self.configuration, self.latency
-        operators = {"operators": self.operators} if self.profile else {}
+        passes = {
+            "operators": self.operators,
+            "numerics": [
+                each.model_dump(include={"against", "max_abs", "rel_l2", "steps", "passed"})
+                for each in self.numerics
+            ],
+            "sustained": self.sustained,
+        }
         return {
             "id": self.id,
             "session": self.session.id,
@@ -130,6 +169,8 @@ class Result:
             "batch": ran.batch,
             "device": self.session.device.label,
             "threads": self.threads,
+            "cores": ran.cores,
+            "clocks": ran.clocks,
             "emulated": ran.emulated,
             "latency_ms": {
                 "median": _ms(summary.median),
@@ -143,7 +184,7 @@ class Result:
             "first_ms": self.first_ms,
             "peak_memory_bytes": self.peak_memory_bytes,
             "samples_ns": self.samples_ns,
-            **operators,
+            **{name: rows for name, rows in passes.items() if rows},
         }
 
 
@@ -151,10 +192,14 @@ def _ms(nanoseconds: float | None) -> float | None:
     return None if nanoseconds is None else nanoseconds / 1e6
 
 
-def _median_ms(nanoseconds: Sequence[int]) -> float | None:
+def _median_ms(nanoseconds: Sequence[int]) -> float:
+    return _percentile_ms(nanoseconds, 50)
+
+
+def _percentile_ms(nanoseconds: Sequence[int], percent: float) -> float:
     import numpy as np
 
-    return float(np.median(nanoseconds)) / 1e6 if nanoseconds else None
+    return float(np.percentile(nanoseconds, percent)) / 1e6
 
 
 def results(store: Store, *, session: str | None = None) -> list[Result]:
@@ -173,7 +218,7 @@ def results_of(lines: Iterable[Line]) -> list[Result]:
     for line in _distinct(lines):
         if isinstance(line, Session):
             sessions[line.id] = line
-        elif isinstance(line, Process | Slice | Memory | Profile | Failure | End):
+        elif isinstance(line, _PARTS):
             parts[line.session, line.result].append(line)
     planned = [(session, run) for session in sessions.values() for run in session.plan]
     found = (_result(session, run, parts[session.id, run.result]) for session, run in planned)
@@ -196,6 +241,8 @@ def _result(session: Session, configuration: Configuration, lines: Sequence[Line
         slices=tuple(line for line in lines if isinstance(line, Slice)),
         memory=next((line for line in lines if isinstance(line, Memory)), None),
         profile=next((line for line in lines if isinstance(line, Profile)), None),
+        numerics=tuple(line for line in lines if isinstance(line, Numerics)),
+        minutes=tuple(line for line in lines if isinstance(line, Minute)),
         failures=tuple(line for line in lines if isinstance(line, Failure)),
         stopped=ends[-1] if ends else None,
     )

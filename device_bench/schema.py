@@ -31,20 +31,27 @@ from pydantic import (
 from lightmobile.errors import UsageError
 
 __all__ = [
+    "Cluster",
     "Condition",
     "Configuration",
     "ContainerLimits",
+    "Cooling",
     "DeviceIdentity",
     "End",
     "Failure",
     "Line",
     "Memory",
+    "Minute",
+    "Numerics",
     "OtherLine",
     "Process",
     "Profile",
     "ProfileRow",
+    "Reading",
+    "Sensor",
     "Session",
     "Slice",
+    "Summary",
     "json_schema",
     "new_id",
     "now",
@@ -82,6 +89,10 @@ Bytes: TypeAlias = Count
 Nanoseconds: TypeAlias = Annotated[
     int, Field(strict=True, gt=0, le=_LARGEST, description="0 would mean: not timed")
 ]
+Core: TypeAlias = Annotated[int, Field(strict=True, ge=0, lt=2**16)]
+Megahertz: TypeAlias = Annotated[float, Field(ge=0, le=1e6)]
+Figure: TypeAlias = Annotated[float, Field(ge=0)]
+Celsius: TypeAlias = Annotated[float, Field(gt=-100, lt=1000)]
 
 
 class _Part(BaseModel):
@@ -98,6 +109,14 @@ class ContainerLimits(_Part):
     memory_bytes: Bytes | None = None
 
 
+class Cluster(_Part):
+    """Cores of one kind and one highest frequency, by their numbers."""
+
+    cores: tuple[Core, ...] = Field(min_length=1)
+    name: Name = Field(default="", description="of the core, e.g. Cortex-X3; empty where unknown")
+    max_mhz: Megahertz | None = None
+
+
 class DeviceIdentity(_Part):
     """What a device is: the part of a result that no setting changes.
 
@@ -110,7 +129,18 @@ class DeviceIdentity(_Part):
     system: Name = Field(description="Linux, Darwin, Windows, Android")
     release: Name = Field(default="", description="of the kernel")
     machine: Name = Field(description="x86_64, arm64, ...")
+    manufacturer: Name | None = None
+    model: Name | None = None
+    fingerprint: Name | None = Field(default=None, description="of the system's build")
+    os_version: Name | None = Field(default=None, description="of Android, e.g. 14")
+    sdk: Count | None = Field(default=None, description="Android's API level")
+    security_patch: Name | None = None
+    abi: Name | None = Field(default=None, description="of native programs, e.g. arm64-v8a")
+    debuggable: bool | None = Field(default=None, description="a build for developers")
+    emulated: bool = Field(default=False, strict=True, description="never compared")
     processor: Name
+    soc: Name | None = Field(default=None, description="system on a chip")
+    clusters: tuple[Cluster, ...] = Field(default=(), description="slowest first")
     instruction_sets: tuple[Name, ...] = Field(
         default=(), description="those that kernels choose by"
     )
@@ -118,6 +148,7 @@ class DeviceIdentity(_Part):
     logical_cores: Positive | None = None
     governor: Name | None = Field(default=None, description="of the clocks, where readable")
     memory_bytes: Bytes | None = None
+    page_bytes: Positive | None = None
     container: ContainerLimits | None = None
     versions: dict[Name, Name] = Field(default={}, description="package -> version")
 
@@ -128,11 +159,47 @@ class DeviceIdentity(_Part):
         return self.kind if self.kind == "host" or not which else f"{self.kind}:{which}"
 
 
+class Sensor(_Part):
+    """A temperature, and what it is the temperature of."""
+
+    type: Name = Field(description="cpu, gpu, battery, skin, ...")
+    celsius: Celsius
+
+
 class Condition(_Part):
-    """What a device is doing as a session starts."""
+    """What a device is doing; None and empty where it does not tell."""
 
     load_average: float | None = Field(default=None, ge=0, description="over the last minute")
-    frequency_mhz: tuple[float, ...] = Field(default=(), description="of each core, where readable")
+    frequency_mhz: tuple[Megahertz | None, ...] = Field(default=(), description="of each core")
+    max_frequency_mhz: tuple[Megahertz | None, ...] = Field(
+        default=(), description="that each core may reach now"
+    )
+    governor: Name | None = None
+    thermal_status: Annotated[int, Field(strict=True, ge=0, le=6)] | None = Field(
+        default=None, description="Android's: 0 none, 1 light, ... 6 shutdown"
+    )
+    thermal_status_overridden: bool = Field(
+        default=False, strict=True, description="somebody set the status for a test"
+    )
+    sensors: dict[Name, Sensor] = {}
+    battery_percent: Annotated[float, Field(ge=0, le=100)] | None = None
+    battery_celsius: Celsius | None = None
+    battery_status: Name | None = Field(default=None, description="charging, full, ...")
+    battery_held: bool = Field(
+        default=False, strict=True, description="its readings were frozen, and are left out"
+    )
+    plugged: tuple[Name, ...] | None = Field(default=None, description="ac, usb, wireless, dock")
+    screen: Name | None = Field(default=None, description="awake, asleep, dozing, dreaming")
+
+
+class Cooling(_Part):
+    """A wait for a device to cool before it was measured."""
+
+    outcome: Literal["cool", "timed out", "unreadable"] = Field(
+        description="unreadable: the device tells no temperature to wait for"
+    )
+    waited_s: Annotated[float, Field(ge=0)]
+    limit_celsius: Celsius
 
 
 class Configuration(_Part):
@@ -149,6 +216,12 @@ class Configuration(_Part):
     batch: Positive = 1
     threads: Positive | None = Field(
         default=None, description="asked for; None: the runtime's choice"
+    )
+    cores: Name | None = Field(
+        default=None, description="kind of cores asked for: big, mid, little; None: the system's"
+    )
+    clocks: Literal["as-shipped", "fixed"] = Field(
+        default="as-shipped", description="fixed: held at a level that the device can sustain"
     )
     emulated: bool = Field(default=False, strict=True, description="by an emulator: never compared")
     skipped: Text | None = Field(default=None, description="why it was not run")
@@ -192,6 +265,23 @@ class Session(_Line):
     def key(self) -> tuple[object, ...]:
         """One line a session."""
         return (self.kind, self.id)
+
+
+class Reading(_Line):
+    """The condition of the device before or after a round."""
+
+    kind: Literal["condition"] = "condition"
+    session: Id
+    round: Count
+    when: Literal["before", "after"]
+    taken: AwareDatetime
+    condition: Condition
+    cooling: Cooling | None = Field(default=None, description="the wait before it, where any")
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """One reading a round and side."""
+        return (self.kind, self.session, self.round, self.when)
 
 
 class _ResultLine(_Line):
@@ -259,6 +349,68 @@ class Profile(_ResultLine):
         return (self.kind, self.result)
 
 
+class Numerics(_ResultLine):
+    """How far the outputs on the device are from others of the same inputs."""
+
+    kind: Literal["numerics"] = "numerics"
+    against: Literal["pytorch", "host"] = Field(
+        description="the model before its export, or the same file in the host's own runtime"
+    )
+    max_abs: Figure
+    rel_l2: Figure = Field(description="of the whole output")
+    steps: Figure | None = Field(
+        default=None, description="max_abs in steps of the output's grid, where it lies on one"
+    )
+    passed: Annotated[bool, Field(strict=True)]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """One line a result and reference."""
+        return (self.kind, self.result, self.against)
+
+
+class Minute(_ResultLine):
+    """Inferences of one minute of a load without a break, from a pass of its own."""
+
+    kind: Literal["minute"] = "minute"
+    minute: Count = Field(description="0, 1, ...")
+    started: AwareDatetime
+    samples_ns: tuple[Nanoseconds, ...] = Field(min_length=1, description="one an inference")
+    condition: Condition = Field(description="as the minute ended")
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """One line a minute."""
+        return (self.kind, self.result, self.minute)
+
+
+class Summary(_ResultLine):
+    """What another benchmark's program says of its runs, of which it keeps no samples.
+
+    Its mean is no median: results from samples are not compared with it.
+    """
+
+    kind: Literal["summary"] = "summary"
+    program: Name
+    count: Positive = Field(description="inferences that were timed")
+    load_ns: Nanoseconds
+    first_ns: Nanoseconds
+    warm_up_mean_ns: Nanoseconds
+    mean_ns: Nanoseconds
+    min_ns: Nanoseconds | None = None
+    max_ns: Nanoseconds | None = None
+    std_ns: Count | None = None
+    p5_ns: Nanoseconds | None = None
+    median_ns: Nanoseconds | None = None
+    p95_ns: Nanoseconds | None = None
+    memory_bytes: Bytes | None = Field(default=None, description="grown since it started")
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """One line a result and program."""
+        return (self.kind, self.result, self.program)
+
+
 class Failure(_ResultLine):
     """A runner failed; the other results of the session go on."""
 
@@ -295,7 +447,10 @@ class OtherLine(_Line):
         return (self.kind, self.to_json())
 
 
-_KINDS = {"session", "process", "slice", "memory", "profile", "failure", "end"}
+_KINDS = {
+    *("session", "condition", "process", "slice", "memory"),
+    *("profile", "numerics", "minute", "summary", "failure", "end"),
+}
 
 
 def _kind(line: Any) -> str | None:
@@ -307,10 +462,14 @@ def _kind(line: Any) -> str | None:
 
 Line: TypeAlias = Annotated[
     Annotated[Session, Tag("session")]
+    | Annotated[Reading, Tag("condition")]
     | Annotated[Process, Tag("process")]
     | Annotated[Slice, Tag("slice")]
     | Annotated[Memory, Tag("memory")]
     | Annotated[Profile, Tag("profile")]
+    | Annotated[Numerics, Tag("numerics")]
+    | Annotated[Minute, Tag("minute")]
+    | Annotated[Summary, Tag("summary")]
     | Annotated[Failure, Tag("failure")]
     | Annotated[End, Tag("end")]
     | Annotated[OtherLine, Tag("other")],

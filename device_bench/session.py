@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
@@ -49,6 +49,8 @@ LIVENESS_S = 1.0
 
 _LONGEST_REPLY = 256 * 2**20
 _TAIL_BYTES = 2000
+# As ExecuTorch and LiteRT begin a line that tells an error.
+_COMPLAINT = re.compile(r"E \d\d:|ERROR: ")
 
 
 class RunnerError(DeviceError):
@@ -130,6 +132,11 @@ class RunnerSession:
                 "load",
                 f"The runner uses {loaded.threads} threads instead of {request.threads}",
             )
+        if request.cores is not None and loaded.cores != tuple(sorted(request.cores)):
+            self.kill()
+            raise RunnerError(
+                "load", f"The runner may run on the cores {loaded.cores}, not {request.cores}"
+            )
         return loaded
 
     def run(self, count: int, *, warm_up: int = 0, expected_s: float | None = None) -> Ran:
@@ -150,16 +157,14 @@ class RunnerSession:
         use: MemoryUse = self._ask(GetMemory(), RUN_TIMEOUT_S)
         return use
 
-    def profile(self, count: int, trace: Path, *, expected_s: float | None = None) -> Profiled:
-        """Trace `count` inferences into the file `trace`."""
-        done: Profiled = self._ask(
-            Profile(count=count, trace=str(trace)), _patience(count, expected_s)
-        )
+    def profile(self, count: int, trace: str, *, expected_s: float | None = None) -> Profiled:
+        """Trace `count` inferences into the file `trace` of the runner's side."""
+        done: Profiled = self._ask(Profile(count=count, trace=trace), _patience(count, expected_s))
         return done
 
-    def outputs(self) -> Outputs:
-        """Return what the last inference computed."""
-        outputs: Outputs = self._ask(GetOutputs(), RUN_TIMEOUT_S)
+    def outputs(self, folder: str) -> Outputs:
+        """Have what the last inference computed written into `folder` of the runner's side."""
+        outputs: Outputs = self._ask(GetOutputs(folder=folder), RUN_TIMEOUT_S)
         return outputs
 
     def close(self) -> None:
@@ -225,10 +230,12 @@ class RunnerSession:
                 request.op, "The runner gave an answer that is none", why=str(error)
             ) from None
         if isinstance(reply, Failed):
+            complaint = self._complaint()
             self.kill()
             if reply.code == "unsupported":
                 raise RunnerError(reply.stage, reply.error)
-            raise RunnerError(reply.stage, f"The runner failed ({reply.code})", why=reply.error)
+            why = f"{reply.error}. It printed: {complaint}" if complaint else reply.error
+            raise RunnerError(reply.stage, f"The runner failed ({reply.code})", why=why)
         return reply
 
     def _next_line(self, timeout_s: float) -> bytes:
@@ -259,6 +266,13 @@ class RunnerSession:
         size = self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, size - _TAIL_BYTES))
         return self._log.read().decode(errors="replace").strip()
+
+    def _complaint(self) -> str:
+        """Return the first error of the last lines that the runner printed, where there is one.
+
+        A runtime may answer with a bare number, and print the reason.
+        """
+        return next(filter(_COMPLAINT.match, self._tail().splitlines()), "")
 
     def _read(self) -> None:
         stdout = self._process.stdout

@@ -12,6 +12,7 @@ from tests.cli import COMMAND, INTERRUPTIBLE, lightmobile
 COMMANDS = (
     "bench",
     "cache",
+    "devices",
     "doctor",
     "eval",
     "export",
@@ -19,6 +20,7 @@ COMMANDS = (
     "inspect",
     "models",
     "results",
+    "runners",
     "scale",
     "verify",
 )

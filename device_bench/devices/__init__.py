@@ -16,7 +16,10 @@ from lightmobile.errors import UsageError
 
 __all__ = ["Capability", "Device", "list_devices", "open_device"]
 
-_BUILT_IN = {"host": "lightmobile.device_bench.devices.host:open_host"}
+_BUILT_IN = {
+    "android": "lightmobile.device_bench.devices.android.phone:open_phone",
+    "host": "lightmobile.device_bench.devices.host:open_host",
+}
 
 
 def list_devices() -> list[str]:

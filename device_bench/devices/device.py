@@ -6,11 +6,16 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lightmobile.errors import UsageError
+from lightmobile.errors import DeviceError, UsageError
 from lightmobile.plugins import suggest
 
 if TYPE_CHECKING:
-    from lightmobile.device_bench.schema import Condition, DeviceIdentity
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from lightmobile.device_bench.schema import Condition, Cooling, DeviceIdentity
     from lightmobile.device_bench.session import RunnerSession
 
 __all__ = ["Capability", "Device"]
@@ -26,7 +31,7 @@ class Capability:
 
 
 class Device(ABC):
-    """One device. Opening it touches nothing on it."""
+    """One device. Opening it touches nothing on it; to run something, use it in a ``with``."""
 
     #: Emulated devices prove that something runs; their times are never compared.
     emulated: bool = False
@@ -52,6 +57,46 @@ class Device(ABC):
     def start(self, runtime: str) -> RunnerSession:
         """Start a runner of `runtime`."""
 
+    @abstractmethod
+    def place(self, file: Path) -> str:
+        """Make `file` readable to runners; return its path on the device."""
+
+    @abstractmethod
+    def scratch(self, name: str) -> str:
+        """Return a path on the device for a file that a runner writes; it ends with the run."""
+
+    @abstractmethod
+    def fetch(self, path: str, file: Path) -> None:
+        """Copy what a runner wrote at `path` on the device to `file` here."""
+
+    @abstractmethod
+    def __enter__(self) -> Self:
+        """Make the device ready to run something."""
+
+    @abstractmethod
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the device as it was."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection to the device broke in the run."""
+        return False
+
+    def reconnect(self) -> None:
+        """Wait, for a bounded time, for a device that was lost; its runners are gone.
+
+        Raises
+        ------
+        DeviceError
+            It did not come back.
+        """
+        raise DeviceError("The device was lost", fix="Connect it, and measure again")
+
     @property
     def runtimes(self) -> tuple[str, ...]:
         """The runtimes that the device knows of, able or not."""
@@ -74,6 +119,20 @@ class Device(ABC):
                 raise UsageError(f"There is no {noun} {word!r}", fix=f"Use {suggest(word, words)}")
         return known.get((runtime, compute), f"{runtime} has no {compute} here")
 
+    def why_not_artifact(
+        self,
+        runtime: str,  # noqa: ARG002 - for those that differ
+        versions: Mapping[str, str],  # noqa: ARG002
+    ) -> str | None:
+        """Return what keeps an artifact of `runtime` from running here; None where nothing does.
+
+        Parameters
+        ----------
+        versions
+            Of the packages that exported it, as its manifest tells.
+        """
+        return None
+
     def check_threads(self, threads: int) -> int:
         """Return `threads`, which the device can run at once.
 
@@ -91,3 +150,45 @@ class Device(ABC):
                 fix=f"Give --threads {self.cores} or fewer",
             )
         return threads
+
+    def cores_of(self, kind: str | None) -> tuple[int, ...] | None:
+        """Return the numbers of the cores of a `kind`: big, mid, little or all.
+
+        Of None they are None: the system chooses.
+
+        Raises
+        ------
+        UsageError
+            There are no such cores.
+        """
+        if kind is None:
+            return None
+        raise UsageError(
+            "This device does not tell which of its cores are fast",
+            fix="Leave --cores out, or give a phone as --device",
+        )
+
+    def fix_clocks(self) -> None:
+        """Hold the clocks at a level that can be sustained, until the device is left.
+
+        Raises
+        ------
+        UsageError
+            The device has no such level.
+        DeviceError
+            It did not take it.
+        """
+        raise UsageError(
+            "This device has no clocks that can be fixed from here",
+            fix="Leave --clocks out, or give a phone as --device",
+        )
+
+    def wait_until_cool(self, progress: Callable[[str, str], None]) -> Cooling | None:  # noqa: ARG002
+        """Wait, for a bounded time, until heat slows nothing; None where nothing is waited for.
+
+        Parameters
+        ----------
+        progress
+            Called with ``cooling`` and what is waited for.
+        """
+        return None

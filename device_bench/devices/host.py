@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import sys
+import tempfile
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightmobile.device_bench.devices.device import Capability, Device
 from lightmobile.errors import UsageError
 
 if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
     from lightmobile.device_bench.schema import Condition, DeviceIdentity
     from lightmobile.device_bench.session import RunnerSession
 
@@ -67,6 +73,30 @@ class HostDevice(Device):
         from lightmobile.device_bench.session import RunnerSession
 
         return RunnerSession([sys.executable, "-m", _RUNNERS[runtime]])
+
+    def place(self, file: Path) -> str:
+        """Return the path of `file`, which is there already."""
+        return str(file)
+
+    def scratch(self, name: str) -> str:
+        """Return a path in a folder that ends with the run."""
+        return str(Path(self._folder.name) / name)
+
+    def fetch(self, path: str, file: Path) -> None:
+        """Copy the file at `path`."""
+        shutil.copyfile(path, file)
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="lightmobile-")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._folder.cleanup()
 
 
 def _why_not(runtime: str, compute: str) -> str | None:

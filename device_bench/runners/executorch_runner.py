@@ -66,6 +66,7 @@ class ExecuTorchEngine(Engine):
                 "have here: it runs on a phone"
             )
         self._method = self._program.load_method("forward")
+        self._tensors = []  # of a load that its inputs did not fit
         self.delegates = named
 
     def set_inputs(self, inputs: list[Array]) -> None:

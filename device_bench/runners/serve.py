@@ -5,9 +5,9 @@ A runner's own file is an :class:`Engine`: how one runtime loads an artifact and
 
 from __future__ import annotations
 
-import base64
 import gc
 import hashlib
+import math
 import os
 import sys
 import time
@@ -28,7 +28,6 @@ from lightmobile.device_bench.protocol import (
     Loaded,
     MemoryUse,
     Outputs,
-    OutputTensor,
     Profile,
     Profiled,
     ProtocolError,
@@ -36,6 +35,7 @@ from lightmobile.device_bench.protocol import (
     Reply,
     Request,
     Run,
+    Tensor,
     parse_request,
 )
 from lightmobile.device_bench.runners.memory import peak_bytes, resident_bytes, restart_peak
@@ -123,7 +123,7 @@ class _Runner:
                 case Profile():
                     return self._profile(self._engine, request)
                 case GetOutputs():
-                    return _outputs(self._engine)
+                    return _write_outputs(self._engine, Path(request.folder))
         except Exception as error:  # noqa: BLE001 - a runtime raises what it likes
             return _failed(request.op, error)
 
@@ -134,7 +134,8 @@ class _Runner:
             raise Unsupported(f"{engine.runtime} has no compute unit {request.compute!r} here")
         if request.threads is not None and request.threads > (os.cpu_count() or 1):
             raise ValueError(f"{request.threads} threads on {os.cpu_count()} cores")
-        self._inputs = _make_inputs(request)
+        cores = _take_cores(request.cores)
+        self._inputs = [_read(tensor) for tensor in request.inputs]
         gc.collect()
         restart_peak()
         self._baseline_bytes = resident_bytes()
@@ -145,7 +146,9 @@ class _Runner:
         self._loaded = True
         # No collection of garbage, whose moment is arbitrary, may fall into a timed region.
         gc.disable()
-        return Loaded(threads=engine.threads, delegates=engine.delegates, load_ns=load_ns)
+        return Loaded(
+            threads=engine.threads, cores=cores, delegates=engine.delegates, load_ns=load_ns
+        )
 
     def _run(self, engine: Engine, request: Run) -> Ran:
         warm_up_ns = self._time(engine, request.warm_up)
@@ -179,37 +182,46 @@ class _Runner:
 def _identity(engine: Engine) -> Identity:
     return Identity(
         runtime=engine.runtime,
+        pid=os.getpid(),
         versions=engine.versions(),
         computes=engine.computes,
         timed=engine.timed,
     )
 
 
-def _outputs(engine: Engine) -> Outputs:
-    return Outputs(
-        outputs=tuple(
-            OutputTensor(
-                shape=array.shape,
-                dtype=str(array.dtype),
-                base64=base64.b64encode(array.tobytes()).decode(),
-            )
-            for array in engine.outputs()
-        )
-    )
+def _take_cores(cores: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """Keep this process to `cores`, where given, and return those that it may run on."""
+    if sys.platform == "linux":
+        if cores is not None:
+            # Before the runtime makes its threads, which inherit it.
+            os.sched_setaffinity(0, cores)
+        return tuple(sorted(os.sched_getaffinity(0)))
+    else:  # noqa: RET505 - type checkers follow platforms by branches
+        if cores is not None:
+            raise Unsupported("this system lets no process choose its cores")
+        return None
 
 
-def _make_inputs(request: Load) -> list[Array]:
+def _read(tensor: Tensor) -> Array:
     import numpy as np
 
-    noise = np.random.default_rng(request.seed)
+    size = math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
+    found = Path(tensor.file).stat().st_size
+    if found != size:
+        raise ValueError(
+            f"an input of {list(tensor.shape)} {tensor.dtype} has {size} bytes, "
+            f"and its file {found}"
+        )
+    return np.fromfile(tensor.file, tensor.dtype).reshape(tensor.shape)
 
-    def fill(shape: tuple[int, ...], dtype: str) -> Array:
-        if np.dtype(dtype).kind in "iu":
-            limits = np.iinfo(dtype)
-            return noise.integers(limits.min, limits.max, shape, np.int64, endpoint=True)
-        return noise.standard_normal(shape)
 
-    return [fill(each.shape, each.dtype).astype(each.dtype) for each in request.inputs]
+def _write_outputs(engine: Engine, folder: Path) -> Outputs:
+    written = []
+    for index, array in enumerate(engine.outputs()):
+        file = folder / f"output-{index}"
+        file.write_bytes(array.tobytes())
+        written.append(Tensor(shape=array.shape, dtype=str(array.dtype), file=str(file)))
+    return Outputs(outputs=tuple(written))
 
 
 def _failed(stage: str, error: Exception | None) -> Failed:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lightmobile.errors import UsageError, VerificationError
+from lightmobile.errors import UsageError
 from lightmobile.export.calibration import PHOTOS, Calibration, CalibrationImages
 from lightmobile.export.manifest import Manifest, Parity
 from lightmobile.export.quantization.layers import LayerError
+from lightmobile.export.verification.remake import remake, remake_job
 from lightmobile.export.verification.sandbox import run_limited
 from lightmobile.export.verification.trust import believable_manifest, hash_matches, limits_for
-from lightmobile.models.bridges.function import also_search, is_function, search_path
-
-if TYPE_CHECKING:
-    from lightmobile.models.prepared import Prepared
 
 __all__ = ["Verification", "rank_layers", "verify"]
 
@@ -91,7 +88,7 @@ def verify(
     manifest = believable_manifest(path)
     if min_sqnr is not None and manifest.quantization is None:
         raise UsageError(f"{manifest.file} is not quantized", fix="Leave --min-sqnr out")
-    job = _job(manifest, checkpoint, model) | {"artifact": str(path), "min_sqnr": min_sqnr}
+    job = remake_job(manifest, checkpoint, model) | {"artifact": str(path), "min_sqnr": min_sqnr}
     hash_ok = hash_matches(path, manifest, required=not ignore_hash)
     limits = limits_for(path, manifest)
     parity = run_limited(f"{__name__}:prove", job, limits, path.name)
@@ -130,7 +127,7 @@ def rank_layers(
             why="Its layers lose nothing",
             fix="Leave --layers out",
         )
-    job = _job(manifest, checkpoint, model)
+    job = remake_job(manifest, checkpoint, model)
     shown = manifest.quantization.calibration
     if shown:
         job["calibration"] = asdict(Calibration.of(calibration, shown.samples, shown.seed))
@@ -147,7 +144,7 @@ def prove(job: dict[str, Any]) -> dict[str, Any]:
     from lightmobile.models.bridges.constants import computed_constants
 
     manifest = Manifest.model_validate(job["manifest"])
-    prepared = _prepared(job, manifest)
+    prepared = remake(job, manifest)
     reference = make_reference(
         prepared.training, prepared.deployed, prepared.facts, manifest.input_size
     )
@@ -164,92 +161,10 @@ def rank(job: dict[str, Any]) -> dict[str, Any]:
     from lightmobile.models.preprocessing import preprocess
 
     manifest = Manifest.model_validate(job["manifest"])
-    prepared = _prepared(job, manifest)
+    prepared = remake(job, manifest)
     recipe = manifest.preprocessing.recipe()
     images = preprocess(crops(_IMAGES, manifest.input_size), recipe)
     calibration = job.get("calibration")
     shown = CalibrationImages(Calibration(**calibration), recipe, batch=8) if calibration else ()
     errors = layer_errors(prepared.deployed, manifest.precision, images, shown)
     return {"layers": [error.to_dict() for error in errors]}
-
-
-def _job(manifest: Manifest, checkpoint: str | Path | None, model: str | None) -> dict[str, Any]:
-    _require_consent(manifest, model)
-    _require_checkpoint(manifest, checkpoint)
-    return {
-        "manifest": manifest.model_dump(mode="json", by_alias=True),
-        "checkpoint": str(Path(checkpoint).absolute()) if checkpoint else None,
-        "search_path": search_path(manifest.model),
-    }
-
-
-def _prepared(job: dict[str, Any], manifest: Manifest) -> Prepared:
-    """Make the model of a manifest again."""
-    from lightmobile.models.prepared import prepare
-
-    also_search(job["search_path"])
-    try:
-        prepared = prepare(
-            manifest.model,
-            checkpoint=job["checkpoint"],
-            untrained=manifest.weights.source == "untrained",
-            seed=manifest.weights.seed or 0,
-            input_size=manifest.input_size,
-            overrides=manifest.overrides,
-        )
-    except (ArithmeticError, MemoryError, RuntimeError) as error:  # of absurd options
-        raise UsageError(
-            f"The model of {manifest.file}'s manifest cannot be built",
-            why=f"{type(error).__name__}: {error}",
-            fix="Export the model again",
-        ) from error
-    if prepared.weights["sha256"] != manifest.weights.sha256:
-        raise _other_weights(manifest)
-    return prepared
-
-
-def _require_consent(manifest: Manifest, model: str | None) -> None:
-    """Let a manifest name code to run only if the user has named the same."""
-    if model is not None and model != manifest.model:
-        raise UsageError(
-            f"{manifest.file} was exported from another model",
-            why=f"Its manifest says {manifest.model!r}",
-        )
-    if model is None and is_function(manifest.model):
-        raise UsageError(
-            f"{manifest.file} was exported from somebody's own code",
-            why="Verifying it runs that code, and a manifest's word is not enough for that",
-            fix=f"If you trust it, name it: --model {manifest.model}",
-        )
-
-
-def _require_checkpoint(manifest: Manifest, checkpoint: str | Path | None) -> None:
-    if manifest.weights.source == "checkpoint" and checkpoint is None:
-        raise UsageError(
-            f"{manifest.file} was exported from a checkpoint",
-            why="Without it there is nothing to compare with",
-            fix=f"Give it with --checkpoint: it was called {manifest.weights.checkpoint!r}",
-        )
-    if manifest.weights.source != "checkpoint" and checkpoint is not None:
-        raise UsageError(f"{manifest.file} was exported from none", fix="Leave --checkpoint out")
-
-
-def _other_weights(manifest: Manifest) -> VerificationError | UsageError:
-    if manifest.weights.source == "checkpoint":
-        return UsageError(
-            f"{manifest.file} was not exported from this checkpoint",
-            why="The weights' SHA-256 in the manifest is another",
-            fix=f"Give the one that was called {manifest.weights.checkpoint!r}",
-        )
-    if manifest.weights.source == "module":
-        return VerificationError(
-            f"{manifest.model} does not bring the weights that {manifest.file} was exported with",
-            why="The weights' SHA-256 in the manifest is another: the code or its data was changed",
-            fix="Export the model again",
-        )
-    return VerificationError(
-        f"The untrained weights of {manifest.file} cannot be made again",
-        why="The weights' SHA-256 in the manifest is another: it was changed, or another version "
-        "of lightmobile wrote it",
-        fix="Export the model again",
-    )

@@ -35,6 +35,7 @@ def _add_commands() -> None:
     from lightmobile.cli import (
         bench,
         cache,
+        devices,
         doctor,
         evaluate,
         export,
@@ -42,6 +43,7 @@ def _add_commands() -> None:
         models,
         quantize_search,
         results,
+        runners,
         scale,
         verify,
     )
@@ -56,7 +58,9 @@ def _add_commands() -> None:
         verify.verify,
         evaluate.evaluate,
         bench.bench,
+        devices.devices,
         results.results,
+        runners.runners,
         cache.cache,
         doctor.doctor,
     ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -21,6 +21,9 @@ from lightmobile.cli.output import (
 from lightmobile.cli.progress import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lightmobile.device_bench.benchmark import BenchReport
     from lightmobile.device_bench.results import Result
 
 __all__ = ["FIELDS", "bench", "print_results"]
@@ -35,6 +38,8 @@ FIELDS = (
     "precision",
     "batch",
     "threads",
+    "cores",
+    "clocks",
     "device",
     "emulated",
     "median_ms",
@@ -56,7 +61,7 @@ FIELDS = (
     "--device",
     default="host",
     show_default=True,
-    help="host, or a device that an installed package adds.",
+    help="host, android[:SERIAL], or a device that an installed package adds.",
 )
 @click.option(
     "--compute",
@@ -65,9 +70,26 @@ FIELDS = (
     show_default=True,
 )
 @click.option("--runtime", "runtimes", help="executorch,tflite,coreml. Default: what there is.")
-@click.option("--precision", help="fp32 or fp16. Default: each target's own.")
+@click.option("--precision", help="fp32, fp16, int8, ... Default: each target's own.")
 @click.option("--batch", default=1, show_default=True, help="Images per inference.")
-@click.option("--threads", default=1, show_default=True, help="Threads of the runtime.")
+@click.option(
+    "--threads",
+    default="1",
+    show_default=True,
+    help="Threads of the runtime; several numbers, such as 1,2,4, are compared.",
+)
+@click.option(
+    "--cores",
+    help="Kinds of cores to run on: big, mid, little, all; several are compared. Default: as the "
+    "system chooses.",
+)
+@click.option(
+    "--clocks",
+    type=click.Choice(["as-shipped", "fixed"]),
+    default="as-shipped",
+    show_default=True,
+    help="fixed: at a level that a phone can sustain (Android 11 on).",
+)
 @click.option(
     "--untrained", is_flag=True, help="Seeded weights also for a package.module:function."
 )
@@ -81,6 +103,18 @@ FIELDS = (
 )
 @click.option("--store", type=click.Path(path_type=Path), help="File of results to append to.")
 @click.option("--profile", is_flag=True, help="Also time each operator, in a pass of its own.")
+@click.option(
+    "--numerics",
+    is_flag=True,
+    help="Also compare the outputs with PyTorch's and the host runtime's; exit code 3 if they "
+    "differ.",
+)
+@click.option(
+    "--sustained",
+    type=click.IntRange(min=1, max=24 * 60),
+    metavar="MIN",
+    help="Also run so many minutes without a break, and tell each minute's latency.",
+)
 @as_json
 @as_csv
 def bench(
@@ -90,12 +124,16 @@ def bench(
     runtimes: str | None,
     precision: str | None,
     batch: int,
-    threads: int,
+    threads: str,
+    cores: str | None,
+    clocks: Literal["as-shipped", "fixed"],
     untrained: bool,
     rounds: int | None,
     time_budget: float,
     store: Path | None,
     profile: bool,
+    numerics: bool,
+    sustained: int | None,
     json_: bool,
     csv_: bool,
 ) -> None:
@@ -113,22 +151,34 @@ def bench(
             runtimes=tuple(runtimes.split(",")) if runtimes else None,
             precision=precision,
             batch=batch,
-            threads=threads,
+            threads=_whole_numbers(threads),
+            cores=tuple(cores.split(",")) if cores else (None,),
+            clocks=clocks,
             untrained=untrained,
             rounds=rounds,
             time_budget=time_budget,
             store=store,
             profile=profile,
+            numerics=numerics,
+            sustained_minutes=sustained,
             progress=report,
         )
     document = outcome.to_dict()
     if json_:
         print_json(document)
-        return
+    else:
+        _print_report(outcome, csv_, document)
+    outcome.check_numerics()
+
+
+def _print_report(outcome: BenchReport, csv_: bool, document: dict[str, Any]) -> None:
     print_results(document["results"], csv_)
-    for result in outcome.results if profile else ():
-        if result.operators and not csv_:
-            _print_operators(result)
+    for result in outcome.results:
+        if not (csv_ or result.configuration.emulated):
+            if result.operators:
+                _print_operators(result)
+            if result.sustained:
+                _print_minutes(result)
         for failure in result.failures:
             say(f"{result.configuration.runtime}, {failure.stage}: {failure.error}")
     for skipped in document["skipped"]:
@@ -138,25 +188,36 @@ def bench(
         )
 
 
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no number, and no list such as 1,2,4", param_hint="--threads"
+        ) from None
+
+
 def print_results(results: list[dict[str, Any]], csv_: bool, title: str | None = None) -> None:
     """Print results, each in the form of the ``--json`` contract, as a table or as CSV."""
     if csv_:
         print_csv(FIELDS, ([_flat(result)[field] for field in FIELDS] for result in results))
         return
+    optional = [column for column, key in _OPTIONAL if any(result.get(key) for result in results)]
     print_table(
         [
             Column("model", lambda r: r["model"]),
             Column("runtime", lambda r: r["runtime"]),
-            Column("compute", lambda r: r["compute"] + (" EMULATED" if r["emulated"] else "")),
+            Column("compute", lambda r: r["compute"]),
             Column("precision", lambda r: r["precision"]),
             Column("batch", lambda r: str(r["batch"]), "right"),
             Column("threads", lambda r: str(r["threads"] or "-"), "right"),
-            Column("median ms", lambda r: figure(r["latency_ms"]["median"], 4), "right"),
-            Column("95 % interval", _interval, "right"),
-            Column("p95 ms", lambda r: figure(r["latency_ms"]["p95"], 4), "right"),
-            Column("images/s", lambda r: figure(r["images_per_second"]), "right"),
-            Column("load ms", lambda r: figure(r["load_ms"]), "right"),
-            Column("first ms", lambda r: figure(r["first_ms"]), "right"),
+            *optional,
+            Column("median ms", _speed(lambda r: figure(r["latency_ms"]["median"], 4)), "right"),
+            Column("95 % interval", _speed(_interval), "right"),
+            Column("p95 ms", _speed(lambda r: figure(r["latency_ms"]["p95"], 4)), "right"),
+            Column("images/s", _speed(lambda r: figure(r["images_per_second"])), "right"),
+            Column("load ms", _speed(lambda r: figure(r["load_ms"])), "right"),
+            Column("first ms", _speed(lambda r: figure(r["first_ms"])), "right"),
             Column("memory", lambda r: megabytes(r["peak_memory_bytes"]), "right"),
             Column("device", lambda r: str(r["device"])),
         ],
@@ -165,7 +226,44 @@ def print_results(results: list[dict[str, Any]], csv_: bool, title: str | None =
     )
 
 
+def _speed(write: Callable[[dict[str, Any]], str]) -> Callable[[dict[str, Any]], str]:
+    """Write a figure of time, but of an emulator's none: it says nothing of a device's."""
+    return lambda result: "emulated" if result["emulated"] else write(result)
+
+
+def _agreement(result: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{each['against']} {figure(each['rel_l2'], 2)}" + ("" if each["passed"] else " DIFFERS")
+        for each in result.get("numerics", ())
+    )
+
+
+_OPTIONAL = (
+    (Column("cores", lambda r: r["cores"] or "-"), "cores"),
+    (Column("numerics (rel. L2)", _agreement), "numerics"),
+)
+
+
 MOST_OPERATORS = 15
+
+
+def _print_minutes(result: Result) -> None:
+    print_table(
+        [
+            Column("minute", lambda row: str(row["minute"]), "right"),
+            Column("median ms", lambda row: figure(row["median_ms"], 4), "right"),
+            Column("p95 ms", lambda row: figure(row["p95_ms"], 4), "right"),
+            Column("images/s", lambda row: figure(row["images_per_second"]), "right"),
+            Column("thermal status", lambda row: _or_dash(row["thermal_status"]), "right"),
+            Column("warmest °C", lambda row: figure(row["warmest_celsius"]), "right"),
+        ],
+        result.sustained,
+        title=f"{result.configuration.model} on {result.configuration.runtime}, without a break",
+    )
+
+
+def _or_dash(value: object) -> str:
+    return "-" if value is None else str(value)
 
 
 def _print_operators(result: Result) -> None:
@@ -191,9 +289,11 @@ def _interval(result: dict[str, Any]) -> str:
 def _flat(result: dict[str, Any]) -> dict[str, Any]:
     latency = result["latency_ms"]
     low, high = latency["ci95"]
-    return result | {
+    times = {
         "median_ms": latency["median"],
         "ci95_low_ms": low,
         "ci95_high_ms": high,
         **{f"p{p}_ms": latency[f"p{p}"] for p in (5, 90, 95)},
+        **{key: result[key] for key in ("images_per_second", "load_ms", "first_ms")},
     }
+    return result | (dict.fromkeys(times) if result["emulated"] else times)

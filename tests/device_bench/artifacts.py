@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from lightmobile.device_bench import protocol
 from lightmobile.export.artifact import sha256_of
 from lightmobile.export.manifest import (
     Manifest,
@@ -37,8 +38,15 @@ def network() -> nn.Module:
     ).eval()
 
 
+def tensor(array: np.ndarray, folder: Path) -> protocol.Tensor:
+    """Write `array` as a runner reads an input."""
+    file = folder / f"{array.dtype}-{hash(array.tobytes()):x}"
+    array.tofile(file)
+    return protocol.Tensor(shape=array.shape, dtype=str(array.dtype), file=str(file))
+
+
 def inputs(seed: int = 0) -> np.ndarray:
-    """What a runner makes of a load request with this seed."""
+    """Noise, as `write_noise` makes it of this seed."""
     return np.random.default_rng(seed).standard_normal(SHAPE).astype(np.float32)
 
 

@@ -52,6 +52,9 @@ def misbehave(how: str, request: dict[str, Any]) -> None:
             say(**ran(request) | {"output_sha256": f"{os.getpid():064x}"})
         case "fails":
             say(ok=False, stage="run", code="0x12", error="no memory")
+        case "complains":
+            print("INFO: fine so far\nERROR: no such operator\nINFO: over", file=sys.stderr)
+            say(ok=False, stage="run", code="0x14", error="status 3")
         case "leaves a child":
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
             print(child.pid, file=sys.stderr)
@@ -62,7 +65,7 @@ for line in sys.stdin:
     request = json.loads(line)
     match request["op"]:
         case "hello":
-            say(runtime="bad", versions={}, computes=["cpu"], timed="nothing")
+            say(runtime="bad", pid=os.getpid(), versions={}, computes=["cpu"], timed="nothing")
         case "load":
             say(threads=None, load_ns=1)
         case "memory":

@@ -4,6 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.device_bench.bundle_fixture import built_bundle, mark_users, runner_bundle
+
+__all__ = ["artifacts", "built_bundle", "runner_bundle"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_users(items)
+
 
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:

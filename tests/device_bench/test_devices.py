@@ -52,7 +52,7 @@ def test_the_host_tells_what_it_is_and_how_it_fares() -> None:
 
 
 def test_a_device_of_another_package(cardboard: None) -> None:
-    assert list_devices() == ["cardboard", "host"]
+    assert list_devices() == ["android", "cardboard", "host"]
     device = open_device("cardboard:left:1")
     assert device.which == "left:1"
     assert device.emulated

@@ -8,17 +8,18 @@ from lightmobile.device_bench.protocol import (
     Close,
     Failed,
     GetMemory,
-    InputTensor,
     Load,
     Loaded,
     MemoryUse,
     ProtocolError,
     Run,
+    Tensor,
     parse_reply,
     parse_request,
 )
 
-LOAD = Load(artifact="a.pte", threads=2, inputs=(InputTensor(shape=(1, 3, 8, 8)),), seed=3)
+INPUT = Tensor(shape=(1, 3, 8, 8), file="x")
+LOAD = Load(artifact="a.pte", threads=2, cores=(4, 5), inputs=(INPUT,))
 
 
 @pytest.mark.parametrize("request_", [LOAD, Run(count=3, warm_up=1), GetMemory(), Close()])
@@ -52,7 +53,7 @@ def test_unknown_keys_are_kept() -> None:
         b'{"op": "run", "count": 0, "protocol": 1}',
         b'{"op": "run", "count": "1", "protocol": 1}',
         b'{"op": "run", "count": 1000000000, "protocol": 1}',
-        b'{"op": "load", "artifact": "a", "inputs": [{"shape": [-1]}], "protocol": 1}',
+        b'{"op": "load", "artifact": "a", "inputs": [{"shape": [-1], "file": "x"}], "protocol": 1}',
     ],
 )
 def test_requests_that_are_none(line: bytes) -> None:

@@ -12,11 +12,11 @@ import psutil
 import pytest
 
 from lightmobile.device_bench import session as session_module
-from lightmobile.device_bench.protocol import InputTensor, Load
+from lightmobile.device_bench.protocol import Load, Tensor
 from lightmobile.device_bench.session import RunnerError, RunnerSession
 
 BAD = Path(__file__).with_name("bad_runner.py")
-LOAD = Load(artifact="a", inputs=(InputTensor(shape=(1,)),))
+LOAD = Load(artifact="a", inputs=(Tensor(shape=(1,), file="x"),))
 
 
 def bad(how: str) -> RunnerSession:
@@ -43,6 +43,7 @@ def is_gone(pid: int) -> bool:
         ("too few", "0 inferences instead of 1"),
         ("zero time", "greater than 0"),
         ("fails", "0x12.*no memory"),
+        ("complains", "status 3. It printed: ERROR: no such operator$"),
         pytest.param(
             "crashes",
             "SIGSEGV",

@@ -1,0 +1,1 @@
+"""Android phones and boards through adb: no root, no app, nothing installed."""

@@ -1,0 +1,7 @@
+// Runs `.pte` programs.
+#include "executorch_engine.h"
+#include "serve.h"
+
+int main() {
+  return lightmobile::serve([] { return std::make_unique<lightmobile::ExecuTorchEngine>(); });
+}
