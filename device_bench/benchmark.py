@@ -19,7 +19,7 @@ from lightmobile.device_bench.schedule import Schedule
 from lightmobile.device_bench.schema import Session, new_id, now
 from lightmobile.device_bench.store import Store
 from lightmobile.device_bench.workbench import Workbench
-from lightmobile.errors import DeviceError, VerificationError
+from lightmobile.errors import DeviceError, UsageError, VerificationError
 
 __all__ = ["BenchReport", "Skipped", "bench"]
 
@@ -96,6 +96,7 @@ def bench(
     profile: bool = False,
     numerics: bool = False,
     sustained_minutes: int | None = None,
+    litert_benchmark: str | os.PathLike[str] | None = None,
     progress: Callable[[str, str], None] | None = None,
     seed: int = 0,
 ) -> BenchReport:
@@ -140,6 +141,9 @@ def bench(
         Compare the outputs, too, with PyTorch's and with those of the host's runtime.
     sustained_minutes
         Run each configuration so long without a break, too, and keep every minute.
+    litert_benchmark
+        LiteRT's official ``benchmark_model`` for Android, which measures instead of our runners,
+        also on the GPU. It keeps no samples, and has none of the passes above.
     progress
         Called with a task (``latency``, ``memory``, ``operators``, ``numerics``, ``sustained``,
         ``cooling``, or a target that is exported) and how it stands.
@@ -156,6 +160,13 @@ def bench(
         After Ctrl-C, with the store whole and no process left.
     """
     where = open_device(device) if isinstance(device, str) else device
+    if litert_benchmark is not None:
+        if profile or numerics or sustained_minutes:
+            raise UsageError(
+                "benchmark_model has no such passes",
+                fix="Leave --profile, --numerics and --sustained out",
+            )
+        where.use_benchmark_model(Path(litert_benchmark))
     schedule = Schedule(rounds=rounds, budget_s=time_budget, seed=seed)
     kinds = [cores] if isinstance(cores, str | None) else cores
     numbers = [threads] if isinstance(threads, int) else threads
@@ -177,19 +188,20 @@ def bench(
     passes = Passes(profile=profile, numerics=numerics, sustained_minutes=sustained_minutes)
     with tempfile.TemporaryDirectory(prefix="lightmobile-") as folder:
         planned = plan(asked, where, wishes, Path(folder), tell)
-        return _measure(planned, where, lines, schedule, passes, Path(folder), tell, seed)
+        way = None if litert_benchmark else (schedule, passes)
+        return _measure(planned, where, lines, way, Path(folder), tell, seed)
 
 
 def _measure(
     planned: Sequence[Planned],
     device: Device,
     store: Store,
-    schedule: Schedule,
-    passes: Passes,
+    way: tuple[Schedule, Passes] | None,
     folder: Path,
     progress: Callable[[str, str], None],
     seed: int,
 ) -> BenchReport:
+    """Measure `planned` by our runners in a `way`, or by LiteRT's own program."""
     runnable = [each for each in planned if each.artifact is not None]
     reasons = {each.configuration.result: each.configuration.skipped or "" for each in planned}
     results: list[Result] = []
@@ -209,7 +221,8 @@ def _measure(
             measurement = Measurement(
                 Workbench(runnable, device, store, session.id, folder, seed=seed, progress=progress)
             )
-            found = results_of([session, *measurement.run(schedule, passes)])
+            lines = measurement.run(*way) if way else measurement.run_benchmark_model()
+            found = results_of([session, *lines])
         failures = measurement.failures()
         reasons |= {result: f"{each.stage}: {each.error}" for result, each in failures.items()}
         results = [result for result in found if not reasons[result.id]]

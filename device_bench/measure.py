@@ -79,6 +79,21 @@ class Measurement:
             self._end(schedule.stopped)
         return bench.lines
 
+    def run_benchmark_model(self) -> list[Line]:
+        """Let LiteRT's own program measure, one configuration after another."""
+        bench = self._bench
+        for member in bench.members:
+            bench.progress("benchmark_model", member.title)
+            with bench.dropping(member):
+                bench.device.wait_until_cool(bench.progress)
+                bench.write(
+                    bench.device.run_benchmark_model(
+                        member.artifact, member.configuration, bench.session
+                    )
+                )
+        bench.progress("benchmark_model", "done")
+        return bench.lines
+
     def failures(self) -> dict[str, Failure]:
         """Return why a configuration could not be measured, by the id of its result."""
         return {

@@ -23,6 +23,7 @@ from lightmobile.device_bench.schema import (
     Profile,
     Session,
     Slice,
+    Summary,
 )
 from lightmobile.device_bench.statistics import Latency, latency
 from lightmobile.device_bench.store import Store
@@ -31,7 +32,7 @@ from lightmobile.errors import UsageError
 __all__ = ["Result", "export_results", "import_results", "results", "results_of"]
 
 
-_PARTS = (Process, Slice, Memory, Profile, Numerics, Minute, Failure, End)
+_PARTS = (Process, Slice, Memory, Profile, Numerics, Minute, Summary, Failure, End)
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,13 @@ class Result:
     Attributes
     ----------
     processes, slices
-        In the order measured; at least one slice.
+        In the order measured; at least one slice, unless there is a summary.
     memory, profile
         None where their pass did not run.
     numerics, minutes
         Empty where their pass did not run.
+    summary
+        What another benchmark's program said, which keeps no samples; None of our own runners.
     stopped
         Why measuring ended; None where it was killed.
     """
@@ -58,6 +61,7 @@ class Result:
     profile: Profile | None = None
     numerics: tuple[Numerics, ...] = ()
     minutes: tuple[Minute, ...] = ()
+    summary: Summary | None = None
     failures: tuple[Failure, ...] = ()
     stopped: str | None = None
 
@@ -78,24 +82,31 @@ class Result:
 
     @property
     def images_per_second(self) -> float:
-        """Images of a batch over the median latency."""
-        return self.configuration.batch * 1e9 / self.latency.median
+        """Images of a batch over the median latency; over the mean one where only that is told."""
+        typical = self.summary.mean_ns if self.summary else self.latency.median
+        return self.configuration.batch * 1e9 / typical
 
     @property
     def load_ms(self) -> float | None:
         """Median over processes of the time to load the artifact."""
+        if self.summary:
+            return _ms(self.summary.load_ns)
         loads = [process.load_ns for process in self.processes]
         return _median_ms(loads) if loads else None
 
     @property
     def first_ms(self) -> float | None:
         """Median over processes of the first inference."""
+        if self.summary:
+            return _ms(self.summary.first_ns)
         firsts = [process.first_ns for process in self.processes]
         return _median_ms(firsts) if firsts else None
 
     @property
     def peak_memory_bytes(self) -> int | None:
         """What the artifact took at its peak, beyond the runtime with nothing loaded."""
+        if self.summary:
+            return self.summary.memory_bytes
         if self.memory is None:
             return None
         return max(0, self.memory.peak_bytes - self.memory.baseline_bytes)
@@ -146,9 +157,10 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Return the form that ``bench --json`` and ``results --json`` print.
 
-        ``operators``, ``numerics`` and ``sustained`` are there where their passes ran.
+        ``operators``, ``numerics`` and ``sustained`` are there where their passes ran, ``summary``
+        where another program measured.
         """
-        ran, summary = self.configuration, self.latency
+        ran = self.configuration
         passes = {
             "operators": self.operators,
             "numerics": [
@@ -156,6 +168,7 @@ class Result:
                 for each in self.numerics
             ],
             "sustained": self.sustained,
+            "summary": _told(self.summary) if self.summary else None,
         }
         return {
             "id": self.id,
@@ -172,13 +185,7 @@ class Result:
             "cores": ran.cores,
             "clocks": ran.clocks,
             "emulated": ran.emulated,
-            "latency_ms": {
-                "median": _ms(summary.median),
-                "ci95": [_ms(summary.ci95.low), _ms(summary.ci95.high)],
-                "p5": _ms(summary.p5),
-                "p90": _ms(summary.p90),
-                "p95": _ms(summary.p95),
-            },
+            "latency_ms": self._latency_ms(),
             "images_per_second": self.images_per_second,
             "load_ms": self.load_ms,
             "first_ms": self.first_ms,
@@ -186,6 +193,29 @@ class Result:
             "samples_ns": self.samples_ns,
             **{name: rows for name, rows in passes.items() if rows},
         }
+
+    def _latency_ms(self) -> dict[str, Any]:
+        if told := self.summary:
+            unknown = {"ci95": [None, None], "p90": None}
+            known = {"median": told.median_ns, "p5": told.p5_ns, "p95": told.p95_ns}
+            return unknown | {name: _ms(value) for name, value in known.items()}
+        found = self.latency
+        return {
+            "median": _ms(found.median),
+            "ci95": [_ms(found.ci95.low), _ms(found.ci95.high)],
+            "p5": _ms(found.p5),
+            "p90": _ms(found.p90),
+            "p95": _ms(found.p95),
+        }
+
+
+def _told(summary: Summary) -> dict[str, Any]:
+    figures = ("mean", "min", "max", "std")
+    return {
+        "program": summary.program,
+        "count": summary.count,
+        **{f"{name}_ms": _ms(getattr(summary, f"{name}_ns")) for name in figures},
+    }
 
 
 def _ms(nanoseconds: float | None) -> float | None:
@@ -222,7 +252,7 @@ def results_of(lines: Iterable[Line]) -> list[Result]:
             parts[line.session, line.result].append(line)
     planned = [(session, run) for session in sessions.values() for run in session.plan]
     found = (_result(session, run, parts[session.id, run.result]) for session, run in planned)
-    return [result for result in found if result.slices]
+    return [result for result in found if result.slices or result.summary]
 
 
 def _distinct(lines: Iterable[Line]) -> list[Line]:
@@ -243,6 +273,7 @@ def _result(session: Session, configuration: Configuration, lines: Sequence[Line
         profile=next((line for line in lines if isinstance(line, Profile)), None),
         numerics=tuple(line for line in lines if isinstance(line, Numerics)),
         minutes=tuple(line for line in lines if isinstance(line, Minute)),
+        summary=next((line for line in lines if isinstance(line, Summary)), None),
         failures=tuple(line for line in lines if isinstance(line, Failure)),
         stopped=ends[-1] if ends else None,
     )

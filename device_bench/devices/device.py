@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from lightmobile.device_bench.schema import Condition, Cooling, DeviceIdentity
+    from lightmobile.device_bench.schema import (
+        Condition,
+        Configuration,
+        Cooling,
+        DeviceIdentity,
+        Summary,
+    )
     from lightmobile.device_bench.session import RunnerSession
 
 __all__ = ["Capability", "Device"]
@@ -183,6 +189,25 @@ class Device(ABC):
             fix="Leave --clocks out, or give a phone as --device",
         )
 
+    def use_benchmark_model(self, program: Path) -> None:  # noqa: ARG002
+        """Let LiteRT's own `program` measure ``.tflite`` files, also on the GPU.
+
+        Raises
+        ------
+        UsageError
+            The device cannot, or `program` is no file.
+        """
+        raise _no_program()
+
+    def run_benchmark_model(
+        self,
+        artifact: Path,  # noqa: ARG002
+        configuration: Configuration,  # noqa: ARG002
+        session: str,  # noqa: ARG002
+    ) -> Summary:
+        """Return what the program of :meth:`use_benchmark_model` says of its runs."""
+        raise _no_program()
+
     def wait_until_cool(self, progress: Callable[[str, str], None]) -> Cooling | None:  # noqa: ARG002
         """Wait, for a bounded time, until heat slows nothing; None where nothing is waited for.
 
@@ -192,3 +217,10 @@ class Device(ABC):
             Called with ``cooling`` and what is waited for.
         """
         return None
+
+
+def _no_program() -> UsageError:
+    return UsageError(
+        "LiteRT's benchmark_model is for phones",
+        fix="Leave --litert-benchmark out, or give a phone as --device",
+    )

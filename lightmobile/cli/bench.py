@@ -115,6 +115,13 @@ FIELDS = (
     metavar="MIN",
     help="Also run so many minutes without a break, and tell each minute's latency.",
 )
+@click.option(
+    "--litert-benchmark",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="LiteRT's official benchmark_model for Android, to measure with instead, also --compute "
+    "gpu.",
+)
 @as_json
 @as_csv
 def bench(
@@ -134,6 +141,7 @@ def bench(
     profile: bool,
     numerics: bool,
     sustained: int | None,
+    litert_benchmark: Path | None,
     json_: bool,
     csv_: bool,
 ) -> None:
@@ -161,6 +169,7 @@ def bench(
             profile=profile,
             numerics=numerics,
             sustained_minutes=sustained,
+            litert_benchmark=litert_benchmark,
             progress=report,
         )
     document = outcome.to_dict()
@@ -238,9 +247,17 @@ def _agreement(result: dict[str, Any]) -> str:
     )
 
 
+def _program(result: dict[str, Any]) -> str:
+    told = result.get("summary")
+    return (
+        f"{told['program']}: mean {figure(told['mean_ms'], 4)} of {told['count']}" if told else "-"
+    )
+
+
 _OPTIONAL = (
     (Column("cores", lambda r: r["cores"] or "-"), "cores"),
     (Column("numerics (rel. L2)", _agreement), "numerics"),
+    (Column("by another program", _speed(_program)), "summary"),
 )
 
 
@@ -283,6 +300,8 @@ def _print_operators(result: Result) -> None:
 
 def _interval(result: dict[str, Any]) -> str:
     low, high = result["latency_ms"]["ci95"]
+    if low is None:
+        return "-"
     return f"{figure(low, 4)} - {figure(high, 4)}"
 
 

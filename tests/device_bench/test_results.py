@@ -62,6 +62,8 @@ def test_a_result_has_the_documented_form() -> None:
         "batch": 1,
         "device": "host",
         "threads": 2,
+        "cores": None,
+        "clocks": "as-shipped",
         "emulated": False,
         "latency_ms": {"median": 2.0, "p5": 1.0, "p90": 3.0, "p95": 3.0},
         "images_per_second": 500.0,

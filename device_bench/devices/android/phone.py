@@ -18,11 +18,17 @@ from lightmobile.device_bench.devices.android.run import TOGETHER_S, Run, finish
 from lightmobile.device_bench.devices.android.shell import Shell
 from lightmobile.device_bench.devices.android.workspace import Workspace
 from lightmobile.device_bench.devices.device import Capability, Device
-from lightmobile.errors import DeviceError
+from lightmobile.errors import DeviceError, UsageError
 
 if TYPE_CHECKING:
     from lightmobile.device_bench.bundle import Bundle
-    from lightmobile.device_bench.schema import Condition, Cooling, DeviceIdentity
+    from lightmobile.device_bench.schema import (
+        Condition,
+        Configuration,
+        Cooling,
+        DeviceIdentity,
+        Summary,
+    )
     from lightmobile.device_bench.session import RunnerSession
 
 __all__ = ["AndroidPhone", "open_phone"]
@@ -54,6 +60,7 @@ class AndroidPhone(Device):
         self.emulated = self._identity.emulated
         self._workspace = Workspace(shell)
         self._run: Run | None = None
+        self._benchmark_model: Path | None = None
         #: What was changed on it for the run, and what it refused.
         self.changes: list[settings.Change] = []
 
@@ -102,11 +109,15 @@ class AndroidPhone(Device):
     def _why_not(self, runtime: str, compute: str) -> str | None:
         if runtime == "coreml":
             return "needs an Apple device"
-        if compute != "cpu":
+        by_program = self._benchmark_model is not None
+        if by_program and runtime != "tflite":
+            return "benchmark_model runs .tflite files"
+        if compute != "cpu" and not (by_program and compute == "gpu"):
             return _ACCELERATED
         try:
             identity.check_usable(self._identity)
-            self._bundle  # noqa: B018 - is there one?
+            if not by_program:
+                self._bundle  # noqa: B018 - is there one?
         except DeviceError as error:
             return str(error)
         return None
@@ -189,6 +200,24 @@ class AndroidPhone(Device):
         # In a shell of its own, whose number is the program's after the exec.
         own = f"sh -c {shlex.quote(self._held.as_runner(script))}"
         return self._shell.run(own, timeout_s=timeout_s, doing="run it")
+
+    def use_benchmark_model(self, program: Path) -> None:
+        """Let LiteRT's own `program`, of this machine, measure ``.tflite`` files."""
+        if not program.is_file():
+            raise UsageError(
+                f"There is no program {program}", fix="Give the path of benchmark_model"
+            )
+        self._benchmark_model = program
+
+    def run_benchmark_model(
+        self, artifact: Path, configuration: Configuration, session: str
+    ) -> Summary:
+        """Return what it says of its runs: see :mod:`.litert_benchmark`."""
+        from lightmobile.device_bench.devices.android.litert_benchmark import run_benchmark_model
+
+        assert self._benchmark_model is not None  # noqa: S101 - for the type checker
+        program = self._benchmark_model
+        return run_benchmark_model(self, program, artifact, configuration, session)
 
     @property
     def is_lost(self) -> bool:

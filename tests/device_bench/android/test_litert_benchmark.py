@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lightmobile.device_bench import Store, bench
 from lightmobile.device_bench.devices.android.litert_benchmark import (
     check_delegated,
     parse_output,
     run_benchmark_model,
 )
 from lightmobile.device_bench.devices.android.phone import open_phone
+from lightmobile.device_bench.results import results
 from lightmobile.errors import DelegationError, DeviceError, LightmobileError, UsageError
 from tests.device_bench.lines import configuration
 from tests.phone.phone import Phone
@@ -156,3 +159,43 @@ def test_a_program_that_is_none(phone: Phone, tmp_path: Path, network: Path) -> 
     wanted = configuration(runtime="tflite", compute="cpu")
     with open_phone() as device, pytest.raises(UsageError, match="no program"):
         run_benchmark_model(device, tmp_path / "none", network, wanted, "s1")
+
+
+def test_a_bench_by_the_program_is_a_result_like_any_other(
+    phone: Phone, artifacts: dict[str, Path], tmp_path: Path
+) -> None:
+    report = bench(
+        artifacts["tflite"],
+        device=f"android:{phone.serial}",
+        compute="gpu",
+        litert_benchmark=a_program(tmp_path, GPU),
+        store=(store := Store(tmp_path / "store.jsonl")),
+    )
+    (found,) = report.to_dict()["results"]
+    assert (found["compute"], found["emulated"]) == ("gpu", True)
+    assert found["latency_ms"] == {
+        "median": 115.35,
+        "ci95": [None, None],
+        "p5": 112.107,
+        "p90": None,
+        "p95": 116.62,
+    }
+    assert found["summary"]["mean_ms"] == 115.246
+    assert found["samples_ns"] == []
+    assert [each.to_dict() for each in results(store)] == [found]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"device": "host"}, "is for phones"),
+        ({"numerics": True}, "has no such passes"),
+        ({"litert_benchmark": "/no/such/program"}, "There is no program"),
+    ],
+)
+def test_a_bench_that_the_program_cannot_do(
+    phone: Phone, artifacts: dict[str, Path], tmp_path: Path, changes: dict[str, Any], why: str
+) -> None:
+    facts = {"device": "android", "litert_benchmark": a_program(tmp_path, GPU)}
+    with pytest.raises(UsageError, match=why):
+        bench(artifacts["tflite"], **facts | changes)
