@@ -110,6 +110,8 @@ def _plan_file(path: Path, device: Device, wishes: Wishes) -> list[Planned]:
             why=f"Its SHA-256 is {sha256[:12]}…, the manifest's {manifest.file_sha256[:12]}…",
             fix="Export the model again",
         )
+    if reason := device.why_not_artifact(manifest.target, manifest.versions):
+        return [_skipped(manifest.model, manifest.target, wishes, reason)]
     return _planned(path, manifest, device, wishes, by_name=False)
 
 
@@ -144,7 +146,10 @@ def _plan_name(
     for each, reason in reasons.items():
         if reason is None:
             path = artifacts[each]
-            planned += _planned(path, read_manifest(path), device, wishes, by_name=True)
+            manifest = read_manifest(path)
+            reason = device.why_not_artifact(manifest.target, manifest.versions)
+        if reason is None:
+            planned += _planned(path, manifest, device, wishes, by_name=True)
         else:
             planned.append(_skipped(name, each, wishes, reason))
     return planned

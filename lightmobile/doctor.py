@@ -137,9 +137,12 @@ def _timm() -> Check:
 
 
 def _adb() -> Check:
-    found = shutil.which("adb")
-    fix = "" if found else "Install Android's platform-tools and put adb on the PATH"
-    return Check("adb", found is not None, found or "", "phones attached by USB or network", fix)
+    # adbutils carries one, for the systems that its wheels are for.
+    package = find_spec("adbutils")
+    folder = Path(package.origin).parent / "binaries" if package and package.origin else None
+    found = shutil.which("adb") or (folder and shutil.which("adb", path=str(folder)))
+    fix = "" if found else "pip install 'lightmobile[android]', or put Android's adb on the PATH"
+    return Check("adb", bool(found), found or "", "phones attached by USB or network", fix)
 
 
 def _places() -> list[Check]:

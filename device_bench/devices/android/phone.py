@@ -124,8 +124,11 @@ class AndroidPhone(Device):
 
     def why_not_artifact(self, runtime: str, versions: Mapping[str, str]) -> str | None:
         """Return why an artifact cannot run: of ExecuTorch's, one of another version."""
-        exported, here = versions.get(runtime), self._bundle.versions.get(runtime)
-        if runtime != "executorch" or exported is None or exported == here:
+        exported = versions.get("executorch")
+        if runtime != "executorch" or exported is None:
+            return None
+        here = self._bundle.versions.get("executorch")
+        if exported == here:
             return None
         return (
             f"it was exported with {runtime} {exported}, and the phone's runners have {here}: "

@@ -37,6 +37,7 @@ PAUSE_S = 1.0
 # setting cannot be restored the run stays, and the next use of the phone tries again.
 _SCRIPT = f"""
 is_ours() {{ [ -n "$1" ] && tr '\\0' ' ' < "/proc/$1/cmdline" 2>/dev/null | grep -q {ROOT}/; }}
+restore() {{ timeout {RESTORE_TIMEOUT_S} sh -c "$1" </dev/null >/dev/null 2>&1; }}
 finish() {{
   for pid in $(cat "$1/runners" 2>/dev/null); do
     if is_ours "$pid"; then kill -9 "$pid" 2>/dev/null; fi
@@ -44,7 +45,7 @@ finish() {{
   left=0
   if [ -f "$1/restore" ]; then
     while IFS= read -r line; do
-      timeout {RESTORE_TIMEOUT_S} sh -c "$line" </dev/null >/dev/null 2>&1 || left=1
+      restore "$line" || restore "$line" || left=1
     done < "$1/restore"
   fi
   if [ "$left" = 0 ]; then rm -rf "$1"; else rm -f "$1/guard"; fi

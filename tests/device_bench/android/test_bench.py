@@ -17,6 +17,7 @@ from lightmobile.device_bench.devices.android.phone import AndroidPhone, open_ph
 from lightmobile.device_bench.schema import End, Failure, Numerics, Process, Reading, Session, Slice
 from lightmobile.device_bench.session import RunnerError
 from lightmobile.errors import DeviceError
+from lightmobile.export.manifest import manifest_path, read_manifest
 from tests.cli import INTERRUPTIBLE, lightmobile
 from tests.device_bench.android.checks import left_as_it_was, runs
 from tests.phone.phone import Phone
@@ -194,6 +195,44 @@ def test_an_artifact_of_another_version(phone: Phone) -> None:
     assert "1.4.0" in why
     assert "1.5.1" in why
     assert device.why_not_artifact("tflite", {"litert-torch": "0.1"}) is None
+
+
+def test_an_artifact_of_another_version_is_not_run(
+    phone: Phone, artifacts: dict[str, Path], store: Store, tmp_path: Path
+) -> None:
+    old = tmp_path / artifacts["executorch"].name
+    old.write_bytes(artifacts["executorch"].read_bytes())
+    manifest = read_manifest(artifacts["executorch"])
+    versions = {"versions": {"executorch": "1.4.0"}}
+    manifest_path(old).write_text(manifest.model_copy(update=versions).to_json())
+    report = bench([old, artifacts["tflite"]], device="android", rounds=1, store=store)
+    (skipped,) = report.skipped
+    assert "exported with executorch 1.4.0" in skipped.reason
+    assert [result.configuration.runtime for result in report.results] == ["tflite"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_networks_by_name_go_the_whole_way(phone: Phone, store: Store) -> None:
+    with left_as_it_was(phone):
+        done = lightmobile(
+            *("bench", "fasternet_t0", "mobilenet_v2", "--device", f"android:{phone.serial}"),
+            *("--rounds", "1", "--numerics", "--store", store.path, "--json"),
+            timeout=900,
+        )
+    assert done.code == 0, done.err
+    results = done.json["results"]
+    assert [(each["model"], each["runtime"]) for each in results] == [
+        (model, runtime)
+        for model in ("fasternet_t0", "mobilenet_v2")
+        for runtime in ("executorch", "tflite")
+    ]
+    for each in results:
+        assert each["emulated"]
+        assert {agreement["against"] for agreement in each["numerics"]} == {"pytorch", "host"}
+        assert all(agreement["rel_l2"] <= 1e-5 for agreement in each["numerics"])
+    table = lightmobile("results", "--store", store.path)
+    assert table.out.count("emulated") >= 4 * 4
 
 
 def test_a_hot_phone_is_flagged(

@@ -207,7 +207,7 @@ def test_a_run_that_is_ended_from_outside(number: signal.Signals, phone: Phone) 
         with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"in\n"
-            phone.wait_until(lambda: any(e[-1].endswith("/hung") for e in phone.processes()))
+            phone.wait_until(lambda: any("/hung" in " ".join(e) for e in phone.processes()))
             process.send_signal(number)
             process.wait(timeout=20)
 
