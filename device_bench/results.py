@@ -21,6 +21,7 @@ from lightmobile.device_bench.schema import (
     Numerics,
     Process,
     Profile,
+    Reading,
     Session,
     Slice,
     Summary,
@@ -49,6 +50,8 @@ class Result:
         Empty where their pass did not run.
     summary
         What another benchmark's program said, which keeps no samples; None of our own runners.
+    readings
+        The condition of the device around every round of the session.
     stopped
         Why measuring ended; None where it was killed.
     """
@@ -62,6 +65,7 @@ class Result:
     numerics: tuple[Numerics, ...] = ()
     minutes: tuple[Minute, ...] = ()
     summary: Summary | None = None
+    readings: tuple[Reading, ...] = ()
     failures: tuple[Failure, ...] = ()
     stopped: str | None = None
 
@@ -69,6 +73,15 @@ class Result:
     def id(self) -> str:
         """The id that all lines of the result carry."""
         return self.configuration.result
+
+    @property
+    def is_hot(self) -> bool:
+        """Whether the device throttled, or was not cool when it should have been."""
+        return any(
+            bool(each.condition.thermal_status)
+            or (each.cooling is not None and each.cooling.outcome == "timed out")
+            for each in self.readings
+        )
 
     @property
     def samples_ns(self) -> list[int]:
@@ -185,6 +198,7 @@ class Result:
             "cores": ran.cores,
             "clocks": ran.clocks,
             "emulated": ran.emulated,
+            "hot": self.is_hot,
             "latency_ms": self._latency_ms(),
             "images_per_second": self.images_per_second,
             "load_ms": self.load_ms,
@@ -245,13 +259,19 @@ def results_of(lines: Iterable[Line]) -> list[Result]:
     """
     sessions: dict[str, Session] = {}
     parts: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
+    readings: defaultdict[str, list[Reading]] = defaultdict(list)
     for line in _distinct(lines):
         if isinstance(line, Session):
             sessions[line.id] = line
+        elif isinstance(line, Reading):
+            readings[line.session].append(line)
         elif isinstance(line, _PARTS):
             parts[line.session, line.result].append(line)
     planned = [(session, run) for session in sessions.values() for run in session.plan]
-    found = (_result(session, run, parts[session.id, run.result]) for session, run in planned)
+    found = (
+        _result(session, run, parts[session.id, run.result], readings[session.id])
+        for session, run in planned
+    )
     return [result for result in found if result.slices or result.summary]
 
 
@@ -262,7 +282,12 @@ def _distinct(lines: Iterable[Line]) -> list[Line]:
     return list(first.values())
 
 
-def _result(session: Session, configuration: Configuration, lines: Sequence[Line]) -> Result:
+def _result(
+    session: Session,
+    configuration: Configuration,
+    lines: Sequence[Line],
+    readings: Sequence[Reading],
+) -> Result:
     ends = [line.stopped for line in lines if isinstance(line, End)]
     return Result(
         session,
@@ -274,6 +299,7 @@ def _result(session: Session, configuration: Configuration, lines: Sequence[Line
         numerics=tuple(line for line in lines if isinstance(line, Numerics)),
         minutes=tuple(line for line in lines if isinstance(line, Minute)),
         summary=next((line for line in lines if isinstance(line, Summary)), None),
+        readings=tuple(readings),
         failures=tuple(line for line in lines if isinstance(line, Failure)),
         stopped=ends[-1] if ends else None,
     )

@@ -42,6 +42,7 @@ FIELDS = (
     "clocks",
     "device",
     "emulated",
+    "hot",
     "median_ms",
     "ci95_low_ms",
     "ci95_high_ms",
@@ -256,6 +257,7 @@ def _program(result: dict[str, Any]) -> str:
 
 _OPTIONAL = (
     (Column("cores", lambda r: r["cores"] or "-"), "cores"),
+    (Column("heat", lambda r: "HOT" if r["hot"] else "-"), "hot"),
     (Column("numerics (rel. L2)", _agreement), "numerics"),
     (Column("by another program", _speed(_program)), "summary"),
 )

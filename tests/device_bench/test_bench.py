@@ -26,7 +26,7 @@ from tests.device_bench.artifacts import SHAPE, write_manifest
 BAD = Path(__file__).with_name("bad_runner.py")
 KEYS = (
     "id session model artifact runtime compute backend precision batch device threads cores clocks "
-    "emulated latency_ms images_per_second load_ms first_ms peak_memory_bytes samples_ns"
+    "emulated hot latency_ms images_per_second load_ms first_ms peak_memory_bytes samples_ns"
 )
 
 

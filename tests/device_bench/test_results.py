@@ -65,6 +65,7 @@ def test_a_result_has_the_documented_form() -> None:
         "cores": None,
         "clocks": "as-shipped",
         "emulated": False,
+        "hot": False,
         "latency_ms": {"median": 2.0, "p5": 1.0, "p90": 3.0, "p95": 3.0},
         "images_per_second": 500.0,
         "load_ms": 3.0,

@@ -244,7 +244,8 @@ def test_a_hot_phone_is_flagged(
 
     phone.heat({"status": 3, "skin": 46.0, "battery": 44.0})
     device = Impatient(open_phone(phone.serial)._shell)
-    bench(artifacts["executorch"], device=device, rounds=1, store=store)
+    (result,) = bench(artifacts["executorch"], device=device, rounds=1, store=store).results
+    assert result.to_dict()["hot"]
     assert {r.cooling.outcome for r in lines(store, Reading) if r.cooling} == {"timed out"}
     assert {r.condition.thermal_status for r in lines(store, Reading)} == {3}
 
