@@ -16,18 +16,36 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
-    StringConstraints,
     Tag,
     TypeAdapter,
     ValidationError,
 )
 
+from lightmobile.device_bench.schema_device import (
+    Cluster,
+    Condition,
+    ContainerLimits,
+    Cooling,
+    DeviceIdentity,
+    Sensor,
+)
+from lightmobile.device_bench.schema_fields import (
+    Bytes,
+    Count,
+    Figure,
+    FileName,
+    Id,
+    Name,
+    Nanoseconds,
+    Part,
+    Positive,
+    Sha256,
+    Text,
+)
 from lightmobile.errors import UsageError
 
 __all__ = [
@@ -60,149 +78,10 @@ __all__ = [
 
 SCHEMA = 1
 
-# Exact in every reader's float64; as nanoseconds, 104 days.
-_LARGEST = 2**53
+SCHEMA = 1
 
 
-def _printable(text: str) -> str:
-    """Write out what could move a terminal's cursor, colour it or reverse its text."""
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
-        for char in text
-    )
-
-
-def _file_name(text: str) -> str:
-    if "/" in text or "\\" in text:
-        raise ValueError("is a path; a store holds file names only")
-    return text
-
-
-Text: TypeAlias = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_printable)]
-Name: TypeAlias = Annotated[str, StringConstraints(max_length=300), AfterValidator(_printable)]
-FileName: TypeAlias = Annotated[Name, AfterValidator(_file_name)]
-Id: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Count: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=_LARGEST)]
-Positive: TypeAlias = Annotated[int, Field(strict=True, gt=0, le=_LARGEST)]
-Bytes: TypeAlias = Count
-Nanoseconds: TypeAlias = Annotated[
-    int, Field(strict=True, gt=0, le=_LARGEST, description="0 would mean: not timed")
-]
-Core: TypeAlias = Annotated[int, Field(strict=True, ge=0, lt=2**16)]
-Megahertz: TypeAlias = Annotated[float, Field(ge=0, le=1e6)]
-Figure: TypeAlias = Annotated[float, Field(ge=0)]
-Celsius: TypeAlias = Annotated[float, Field(gt=-100, lt=1000)]
-
-
-class _Part(BaseModel):
-    # Unknown keys of a later version are kept, so that an old reader loses nothing.
-    model_config = ConfigDict(
-        extra="allow", frozen=True, populate_by_name=True, allow_inf_nan=False
-    )
-
-
-class ContainerLimits(_Part):
-    """What a container grants of the machine; None where it does not limit."""
-
-    cpus: float | None = Field(default=None, gt=0, description="processors' worth of time")
-    memory_bytes: Bytes | None = None
-
-
-class Cluster(_Part):
-    """Cores of one kind and one highest frequency, by their numbers."""
-
-    cores: tuple[Core, ...] = Field(min_length=1)
-    name: Name = Field(default="", description="of the core, e.g. Cortex-X3; empty where unknown")
-    max_mhz: Megahertz | None = None
-
-
-class DeviceIdentity(_Part):
-    """What a device is: the part of a result that no setting changes.
-
-    `name` and `serial` identify its owner, and an anonymous export leaves them out.
-    """
-
-    kind: Name = Field(default="host", description="host, android, macos, ssh or a plug-in's")
-    name: Name | None = Field(default=None, description="host name")
-    serial: Name | None = None
-    system: Name = Field(description="Linux, Darwin, Windows, Android")
-    release: Name = Field(default="", description="of the kernel")
-    machine: Name = Field(description="x86_64, arm64, ...")
-    manufacturer: Name | None = None
-    model: Name | None = None
-    fingerprint: Name | None = Field(default=None, description="of the system's build")
-    os_version: Name | None = Field(default=None, description="of Android, e.g. 14")
-    sdk: Count | None = Field(default=None, description="Android's API level")
-    security_patch: Name | None = None
-    abi: Name | None = Field(default=None, description="of native programs, e.g. arm64-v8a")
-    debuggable: bool | None = Field(default=None, description="a build for developers")
-    emulated: bool = Field(default=False, strict=True, description="never compared")
-    processor: Name
-    soc: Name | None = Field(default=None, description="system on a chip")
-    clusters: tuple[Cluster, ...] = Field(default=(), description="slowest first")
-    instruction_sets: tuple[Name, ...] = Field(
-        default=(), description="those that kernels choose by"
-    )
-    physical_cores: Positive | None = None
-    logical_cores: Positive | None = None
-    governor: Name | None = Field(default=None, description="of the clocks, where readable")
-    memory_bytes: Bytes | None = None
-    page_bytes: Positive | None = None
-    container: ContainerLimits | None = None
-    versions: dict[Name, Name] = Field(default={}, description="package -> version")
-
-    @property
-    def label(self) -> str:
-        """The word that names the device: ``host``, ``android:SERIAL``."""
-        which = self.serial or self.name
-        return self.kind if self.kind == "host" or not which else f"{self.kind}:{which}"
-
-
-class Sensor(_Part):
-    """A temperature, and what it is the temperature of."""
-
-    type: Name = Field(description="cpu, gpu, battery, skin, ...")
-    celsius: Celsius
-
-
-class Condition(_Part):
-    """What a device is doing; None and empty where it does not tell."""
-
-    load_average: float | None = Field(default=None, ge=0, description="over the last minute")
-    frequency_mhz: tuple[Megahertz | None, ...] = Field(default=(), description="of each core")
-    max_frequency_mhz: tuple[Megahertz | None, ...] = Field(
-        default=(), description="that each core may reach now"
-    )
-    governor: Name | None = None
-    thermal_status: Annotated[int, Field(strict=True, ge=0, le=6)] | None = Field(
-        default=None, description="Android's: 0 none, 1 light, ... 6 shutdown"
-    )
-    thermal_status_overridden: bool = Field(
-        default=False, strict=True, description="somebody set the status for a test"
-    )
-    sensors: dict[Name, Sensor] = {}
-    battery_percent: Annotated[float, Field(ge=0, le=100)] | None = None
-    battery_celsius: Celsius | None = None
-    battery_status: Name | None = Field(default=None, description="charging, full, ...")
-    battery_held: bool = Field(
-        default=False, strict=True, description="its readings were frozen, and are left out"
-    )
-    plugged: tuple[Name, ...] | None = Field(default=None, description="ac, usb, wireless, dock")
-    screen: Name | None = Field(default=None, description="awake, asleep, dozing, dreaming")
-
-
-class Cooling(_Part):
-    """A wait for a device to cool before it was measured."""
-
-    outcome: Literal["cool", "timed out", "unreadable"] = Field(
-        description="unreadable: the device tells no temperature to wait for"
-    )
-    waited_s: Annotated[float, Field(ge=0)]
-    limit_celsius: Celsius
-
-
-class Configuration(_Part):
+class Configuration(Part):
     """One artifact on one runtime and compute unit: what a result is a result of."""
 
     result: Id
@@ -227,7 +106,7 @@ class Configuration(_Part):
     skipped: Text | None = Field(default=None, description="why it was not run")
 
 
-class ProfileRow(_Part):
+class ProfileRow(Part):
     """One operator of the graph, timed over the runs of the profiling pass."""
 
     name: Name
@@ -237,7 +116,7 @@ class ProfileRow(_Part):
     )
 
 
-class _Line(_Part):
+class _Line(Part):
     schema_: Literal[1] = Field(default=1, alias="schema")
 
     @property
@@ -294,7 +173,7 @@ class Process(_ResultLine):
 
     kind: Literal["process"] = "process"
     process: Count = Field(description="0, 1, ...: the same result is measured in several")
-    versions: dict[Name, Name] = {}
+    versions: dict[Name, Name] = Field(default={})
     threads: Positive | None = Field(default=None, description="in use, by the runtime's own word")
     delegates: tuple[Name, ...] = ()
     timed: Text = Field(default="", description="what lies inside the timed region")
