@@ -224,7 +224,11 @@ def test_unknown_models_and_runtimes() -> None:
 def test_ctrl_c_leaves_the_store_whole_and_no_process(
     artifacts: dict[str, Path], store: Store
 ) -> None:
-    code = "import sys; from lightmobile.device_bench import bench; bench(sys.argv[1:3])"
+    # A shell lets its background jobs ignore Ctrl-C, and they hand that on; this one hears it.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from lightmobile.device_bench import bench; bench(sys.argv[1:3])"
+    )
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(artifacts["tflite"]), str(artifacts["tflite"])],
         env={**os.environ, "LIGHTMOBILE_STORE": str(store.path)},
