@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -102,9 +103,12 @@ def test_what_is_missing_or_damaged_is_told(tmp_path: Path) -> None:
     assert checks["executorch"]["found"] == "1.5.1, but damaged"
 
 
-def test_adb_is_looked_for_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adb_is_looked_for_on_the_path_and_in_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not _checks()["adb"].ok
+    carried = Path(find_spec("adbutils").origin).parent / "binaries"
+    assert _checks()["adb"].found == (shutil.which("adb", path=str(carried)) or "")
     program = tmp_path / ("adb.exe" if os.name == "nt" else "adb")
     program.write_text("")
     program.chmod(0o755)

@@ -238,7 +238,7 @@ def print_results(results: list[dict[str, Any]], csv_: bool, title: str | None =
 
 def _speed(write: Callable[[dict[str, Any]], str]) -> Callable[[dict[str, Any]], str]:
     """Write a figure of time, but of an emulator's none: it says nothing of a device's."""
-    return lambda result: "emulated" if result["emulated"] else write(result)
+    return lambda result: "EMULATED" if result["emulated"] else write(result)
 
 
 def _agreement(result: dict[str, Any]) -> str:
