@@ -25,6 +25,7 @@ from pydantic import (
     ValidationError,
 )
 
+from lightmobile.device_bench.schema_artifact import ArtifactFacts, Cost
 from lightmobile.device_bench.schema_device import (
     Cluster,
     Condition,
@@ -49,11 +50,13 @@ from lightmobile.device_bench.schema_fields import (
 from lightmobile.errors import UsageError
 
 __all__ = [
+    "ArtifactFacts",
     "Cluster",
     "Condition",
     "Configuration",
     "ContainerLimits",
     "Cooling",
+    "Cost",
     "DeviceIdentity",
     "End",
     "Failure",
@@ -78,8 +81,6 @@ __all__ = [
 
 SCHEMA = 1
 
-SCHEMA = 1
-
 
 class Configuration(Part):
     """One artifact on one runtime and compute unit: what a result is a result of."""
@@ -88,6 +89,7 @@ class Configuration(Part):
     model: Name
     artifact: FileName | None = Field(default=None, description="None where nothing could be made")
     artifact_sha256: Sha256 | None = None
+    facts: ArtifactFacts | None = Field(default=None, description="of the artifact's manifest")
     runtime: Name
     compute: Name = "cpu"
     backend: Name = ""
@@ -136,6 +138,8 @@ class Session(_Line):
     id: Id
     started: AwareDatetime
     lightmobile: Name = Field(description="version")
+    study: Name = Field(default="", description="the experiment that it measures, where for one")
+    quick: bool = Field(default=False, strict=True, description="in its small size")
     device: DeviceIdentity
     condition: Condition = Condition()
     plan: tuple[Configuration, ...]

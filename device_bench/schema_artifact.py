@@ -1,0 +1,65 @@
+"""What an artifact's manifest says, as far as results are read by it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lightmobile.device_bench.schema_fields import Bytes, Count, Figure, Name, Part, Positive
+
+__all__ = ["ArtifactFacts", "Cost", "Placement"]
+
+
+class Cost(Part):
+    """What one inference of the deployed network costs, counted and not measured.
+
+    Bytes are what the artifact's precision makes of them. `activation_bytes` and `weight_bytes`
+    are the ideal traffic: every operator reads its inputs and weights once and writes its output
+    once, and a slice or a concatenation that a clever kernel could do without is free.
+    """
+
+    macs: Count = Field(description="multiply-accumulates of convolutions and matrix products")
+    params: Count
+    activations: Count = Field(
+        description="elements that convolutions, linear layers and pools write"
+    )
+    activation_bytes: Bytes
+    weight_bytes: Bytes
+    lowered_bytes: Bytes | None = Field(
+        default=None,
+        description="traffic of the operators in the file, copies counted; None where unreadable",
+    )
+    working_set_bytes: Bytes = Field(
+        default=0, description="activations of the operator that touches most"
+    )
+
+
+class Placement(Part):
+    """Which operators of the artifact a delegate takes."""
+
+    delegate: Name = ""
+    subgraphs: Count = 0
+    delegated: Count = Field(default=0, description="operators")
+    undelegated: dict[Name, Count] = Field(default={}, description="operator -> count")
+
+
+class Proof(Part):
+    """How close the artifact was to PyTorch when it was exported."""
+
+    method: Name
+    max_abs: Figure
+    rel_l2: Figure
+    sqnr_db: float | None = None
+    top1_agreement: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class ArtifactFacts(Part):
+    """What the manifest says: sizes, cost, placement and parity."""
+
+    input_shape: tuple[Positive, ...] = ()
+    file_bytes: Bytes
+    weights: Name = Field(default="", description="untrained, checkpoint or module")
+    cost: Cost | None = None
+    placement: Placement | None = None
+    proof: Proof | None = None
