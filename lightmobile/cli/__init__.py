@@ -45,6 +45,7 @@ def _add_commands() -> None:
         results,
         runners,
         scale,
+        study,
         verify,
     )
 
@@ -58,6 +59,7 @@ def _add_commands() -> None:
         verify.verify,
         evaluate.evaluate,
         bench.bench,
+        study.study,
         devices.devices,
         results.results,
         runners.runners,
