@@ -29,6 +29,7 @@ from lightmobile.export.delegation import require_whole
 from lightmobile.export.job import Job
 from lightmobile.export.manifest import (
     CalibrationSource,
+    Cost,
     Manifest,
     Preprocessing,
     Quantization,
@@ -100,13 +101,13 @@ def _make(job: Job, messages: queue.SimpleQueue[str], phase: Callable[[str], Non
     )
     phase("lowering")
     artifact = Path(job.name)
-    example = torch.zeros(job.spec.batch, 3, *job.input_size)
+    example = torch.zeros(job.spec.batch, job.preprocessing["channels"], *job.input_size)
     require_layers(module, job.spec.keep_fp)
     lowered = target.lower(module, job.spec, artifact, example, _images(job, phase))
     if job.require_full_delegation:
         require_whole(job.name, lowered.placements)
     _release_memory()
-    manifest = _manifest(job, lowered, source, artifact)
+    manifest = _manifest(job, lowered, source, artifact, _cost(job, module, artifact))
     reference = Path(json.loads(messages.get())["reference"])
     phase("verifying")
     parity = _verify(artifact, manifest, module, reference, job.spec.min_sqnr)
@@ -136,7 +137,15 @@ def _release_memory() -> None:
             trim(0)
 
 
-def _manifest(job: Job, lowered: Lowered, weights: WeightSource, artifact: Path) -> Manifest:
+def _cost(job: Job, module: nn.Module, artifact: Path) -> Cost:
+    from lightmobile.export.counting import count
+
+    return count(module, job.spec, job.input_size, job.preprocessing["channels"], artifact)
+
+
+def _manifest(
+    job: Job, lowered: Lowered, weights: WeightSource, artifact: Path, cost: Cost
+) -> Manifest:
     backend = target_info(job.spec.target).backends[job.spec.backend]
     return Manifest(
         model=job.model,
@@ -159,6 +168,7 @@ def _manifest(job: Job, lowered: Lowered, weights: WeightSource, artifact: Path)
         quantization=_quantization(job),
         lowering=lowered.lowering,
         placements=lowered.placements,
+        cost=cost,
     )
 
 
@@ -188,11 +198,11 @@ def _verify(
     reference: Path,
     min_sqnr: float | None,
 ) -> Parity:
-    from lightmobile.export.verification.parity import check
+    from lightmobile.export.verification.parity import check, comparable_weights
     from lightmobile.export.verification.reference import Reference
     from lightmobile.models.bridges.constants import computed_constants
 
-    weights = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
+    weights = comparable_weights(manifest, module)
     computed = computed_constants(module)
     return check(artifact, manifest, Reference.load(reference), weights, computed, min_sqnr)
 
