@@ -52,16 +52,8 @@ def _analyse(measured: Measured) -> Part:
         found = difference(known["activations"], known[other], times)
         return found and Estimate(found.value, found.low, found.high, ids)
 
-    rows = []
-    for name, column in known.items():
-        linear, ranked = pearson(column, times), spearman(column, times)
-        rows.append(
-            Row(
-                {"predictor": name, **cells("pearson", linear), **cells("spearman", ranked)},
-                ids,
-            )
-        )
     linear = {name: pearson(column, times) for name, column in known.items()}
+    ranked = {name: spearman(column, times) for name, column in known.items()}
     return Part(
         tables=(
             Table(
@@ -71,7 +63,17 @@ def _analyse(measured: Measured) -> Part:
                     *columns("pearson", "Pearson"),
                     *columns("spearman", "Spearman"),
                 ),
-                tuple(rows),
+                tuple(
+                    Row(
+                        {
+                            "predictor": name,
+                            **cells("pearson", linear[name]),
+                            **cells("spearman", ranked[name]),
+                        },
+                        ids,
+                    )
+                    for name in known
+                ),
             ),
             networks(measured, parts, "The networks"),
         ),

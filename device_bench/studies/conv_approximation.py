@@ -108,7 +108,10 @@ def _reduced(whole: torch.Tensor, factor: torch.Tensor, rank: int) -> torch.Tens
     white = factor.T @ whole
     # Its singular vectors on the side of the inputs, which are few.
     vectors = torch.linalg.eigh(white @ white.T).eigenvectors[:, -rank:]
-    return torch.linalg.solve_triangular(factor.T, vectors @ (vectors.T @ white), upper=True)
+    nearest: torch.Tensor = torch.linalg.solve_triangular(
+        factor.T, vectors @ (vectors.T @ white), upper=True
+    )
+    return nearest
 
 
 def _run(weights: Weights) -> Findings:

@@ -71,8 +71,8 @@ def _analyse(measured: Measured) -> Part:
             _counted(measured, sizes, values),
             decide(
                 f"{_ONE_FOR_ONE}: as one dense convolution",
-                "time of HetConv, lowered to a dense convolution, over Conv 3x3's; no latency added "
-                "meaning at most 2 %",
+                "time of HetConv, lowered to a dense convolution, over Conv 3x3's; no latency "
+                "added meaning at most 2 %",
                 over("dense", "conv"),
                 "below",
                 _NO_MORE,
@@ -116,7 +116,7 @@ def _values(measured: Measured) -> list[int]:
 def _rows(
     measured: Measured, at: str, values: list[int]
 ) -> list[tuple[str, Estimate | None, dict[str, Cell]]]:
-    rows = []
+    rows: list[tuple[str, Estimate | None, dict[str, Cell]]] = []
     for p in values:
         for form in ("grouped", "dense"):
             ours = f"{form}{p}@{at}"
@@ -208,7 +208,7 @@ STUDY = Study(
     small=_parts(((16, 14),), (2, 4), 2),
     analyse=_analyse,
     notes=(
-        "At the same P, group-wise and pointwise convolutions have 9/P + 1 MACs a weight pair where "
-        "HetConv has 8/P + 1: near each other, and given with every ratio.",
+        "At the same P, group-wise and pointwise convolutions have 9/P + 1 MACs where HetConv has "
+        "8/P + 1: near each other, and given with every ratio.",
     ),
 )

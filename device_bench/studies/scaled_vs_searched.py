@@ -42,8 +42,8 @@ def _analyse(measured: Measured) -> Part:
         charts=(bars("Time of one over the other", "times", [(r[0], r[1]) for r in rows]),),
         claims=(
             decide(
-                "Scaled from RegNetY-4GF to 16 GF, a network is faster than EfficientNet-B4, though "
-                f"it has more FLOPs ({_PAPER})",
+                "Scaled from RegNetY-4GF to 16 GF, a network is faster than EfficientNet-B4, "
+                f"though it has more FLOPs ({_PAPER})",
                 "EfficientNet-B4's time over its",
                 [("here", measured.ratio("b4", "y_16gf"))],
                 "above",
@@ -120,8 +120,8 @@ STUDY = Study(
     },
     analyse=_analyse,
     notes=(
-        "Each scaled network has its rival's MACs to 1 %, but the one of 16 GF, which has more. The "
-        "paper scales 500 MF networks, of which RegNetY's was never published: 400 and 600 MF stand "
-        "for it. No accuracy is measured.",
+        "Each scaled network has its rival's MACs to 1 %, but the one of 16 GF, which has more. "
+        "The paper scales 500 MF networks, of which RegNetY's was never published: 400 and 600 MF "
+        "stand for it. No accuracy is measured.",
     ),
 )

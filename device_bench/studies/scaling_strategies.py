@@ -165,7 +165,7 @@ def _chart(measured: Measured, bases: list[str]) -> Chart:
 
 STUDY = Study(
     name="scaling-strategies",
-    question="Which way to scale a network to the same MACs gives the fastest and the smallest one?",
+    question="Which way to scale a network to the same MACs gives the fastest one?",
     paper=f"Scale mostly the width (dWr): as accurate as uniform scaling and faster. {_PAPER}",
     full=_parts(_SCALES),
     small=_parts(

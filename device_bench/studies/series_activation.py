@@ -77,16 +77,16 @@ def _analyse(measured: Measured) -> Part:
                 _LESS,
             ),
             decide(
-                "The series activation's share of the time is no larger than of the FLOPs, if FLOPs "
-                f"tell what it costs ({_PAPER} argues by FLOPs)",
+                "What the series activation costs can be told by its FLOPs, so its share of the "
+                f"time is no larger than theirs (our reading of {_PAPER}, which argues by FLOPs)",
                 "share of time over share of MACs",
                 [(f"n = {n}", _times_share(times[n], macs[n])) for n in orders],
                 "below",
                 1,
             ),
             decide(
-                "VanillaNet is fast for it avoids shortcuts, among others, so a shortcut costs time "
-                f"({_PAPER}, without a figure)",
+                "VanillaNet is fast because it avoids shortcuts, among others, so a shortcut costs "
+                f"time ({_PAPER}, without a figure)",
                 "time with a shortcut around each block over that without",
                 [(_SHORTCUTS[each], ratio) for each, ratio in shortcuts.items()],
                 "above",
@@ -95,10 +95,10 @@ def _analyse(measured: Measured) -> Part:
         ),
         summary=(
             *(
-                f"At n = {n}, the series activations have {_percent(macs[n]):.3g} % of the MACs and "
+                f"At n = {n}, the series activations have {100 * share:.3g} % of the MACs and "
                 f"{_in_percent(times[n])} % of the time."
                 for n in orders
-                if times[n] is not None and macs[n] is not None
+                if times[n] is not None and (share := macs[n]) is not None
             ),
             *(
                 f"A shortcut {_SHORTCUTS[each]} makes the network take {ratio} times the time and "
@@ -135,7 +135,7 @@ def _in_percent(share: Estimate | None) -> Estimate | None:
 
 STUDY = Study(
     name="series-activation",
-    question="What does the series activation cost beside its share of MACs, and what do shortcuts?",
+    question="What does the series activation cost beside its share of MACs, and a shortcut?",
     paper=f"The series activation adds nonlinearity at a small cost. {_PAPER}",
     full=_parts("vanillanet_5", "", _ORDERS),
     small=_parts("vanillanet_5", ",width=8,num_classes=10,resolution=64", (0, 3)),

@@ -29,8 +29,8 @@ def _analyse(measured: Measured) -> Part:
     partial = measured.ratio("dwconv", "pconv")
     claims = (
         decide(
-            "RepSO's seven branches become one DWConv, at no extra cost at inference (Cai and Shen, "
-            "FalconNet, arXiv:2306.06365, in a digest)",
+            "RepSO's seven branches become one DWConv, at no extra cost at inference (Cai and "
+            "Shen, FalconNet, arXiv:2306.06365, in a digest)",
             "RepSO's time over DWConv's, no extra cost meaning at most 2 %",
             [("LightNet", merged)],
             "below",
@@ -78,8 +78,8 @@ def _analyse(measured: Measured) -> Part:
 STUDY = Study(
     name="spatial-operator",
     question="What does the spatial operator of a light network cost, all else being equal?",
-    paper="Only the operator between the two pointwise convolutions of a light block matters, and a "
-    "learned one is worth its cost. Cai and Shen, FalconNet, arXiv:2306.06365, in a digest",
+    paper="Of a light block's spatial operators, only the one between the two pointwise "
+    "convolutions matters. Cai and Shen, FalconNet, arXiv:2306.06365, in a digest",
     full=_parts(),
     small=_parts(",width=8,depths=1x1x1x1,head=32,num_classes=10,resolution=64"),
     analyse=_analyse,

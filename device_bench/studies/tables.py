@@ -59,7 +59,7 @@ def networks(
     more: Mapping[str, Mapping[str, Cell]] | None = None,
     extra: tuple[Column, ...] = (),
 ) -> Table:
-    """Return a table of what was measured of `parts`: counts, latency, memory, and `more` of each."""
+    """Return a table of what was counted and measured of `parts`, and `more` of each."""
     rows = []
     for part in parts:
         if (result := measured.found.get(part)) is None:
