@@ -76,12 +76,15 @@ def plan(
     UsageError
         A name, file or word is not known, or a file is damaged.
     """
+    from lightmobile.export.crew import shared_exporters
+
     planned: list[Planned] = []
-    for number, model in enumerate(models):
-        if not isinstance(model, str) or _is_path(model):
-            planned += _plan_file(Path(model), device, wishes)
-        else:
-            planned += _plan_name(model, device, wishes, folder / str(number), progress)
+    with shared_exporters():
+        for number, model in enumerate(models):
+            if not isinstance(model, str) or _is_path(model):
+                planned += _plan_file(Path(model), device, wishes)
+            else:
+                planned += _plan_name(model, device, wishes, folder / str(number), progress)
     return planned
 
 

@@ -1,9 +1,10 @@
-"""The process that makes one artifact: ``python -m lightmobile.export.worker FOLDER``.
+"""The process that makes artifacts, one after another: ``python -m lightmobile.export.worker``.
 
 It starts before the weights exist, so that importing its exporter overlaps with the making of
-them. One JSON line each comes on standard input: the job, where the weights lie, where the
-reference lies. JSON lines go back: phases, then ``{"done": true}`` or the error. All that the
-exporters print goes to standard error.
+them. Of each artifact, one JSON line each comes on standard input: the folder to work in, the job,
+where the weights lie, where the reference lies. JSON lines go back: phases, then
+``{"done": true}`` or the error, which is its last word. All that the exporters print goes to
+standard error. It ends when nobody talks to it any more.
 """
 
 from __future__ import annotations
@@ -51,28 +52,31 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Make one artifact in the folder given, and leave without tidying up."""
-    os.chdir(sys.argv[1])
+    """Make the artifacts that are asked for, and leave without tidying up."""
     replies = _keep_stdout()
     messages = _read_stdin()
 
     def reply(**message: Any) -> None:
+        sys.stderr.flush()
         replies.write(json.dumps(message) + "\n")
         replies.flush()
 
-    job = Job.from_json(messages.get())
-    try:
-        _make(job, messages, lambda phase: reply(phase=phase))
-    except LightmobileError as error:
-        reply(error=error.to_dict())
-    except Exception as error:  # noqa: BLE001 - an exporter may raise anything
-        with suppress(OSError):
-            traceback.print_exc()
-        reply(error=_explain(error, Path(job.output_dir)).to_dict())
-    else:
+    while True:
+        os.chdir(json.loads(messages.get()))
+        job = Job.from_json(messages.get())
+        try:
+            _make(job, messages, lambda phase: reply(phase=phase))
+        except LightmobileError as error:
+            reply(error=error.to_dict())
+            break
+        except Exception as error:  # noqa: BLE001 - an exporter may raise anything
+            with suppress(OSError):
+                traceback.print_exc()
+            reply(error=_explain(error, Path(job.output_dir)).to_dict())
+            break
         reply(done=True)
+        _release_memory()
     # Freeing a converter's graphs and unloading its libraries takes up to a second.
-    sys.stderr.flush()
     os._exit(0)
 
 
