@@ -34,6 +34,7 @@ def _add_commands() -> None:
     # These modules import click alone; what a command needs is imported when it runs.
     from lightmobile.cli import (
         bench,
+        bench_ops,
         cache,
         devices,
         doctor,
@@ -58,6 +59,7 @@ def _add_commands() -> None:
         verify.verify,
         evaluate.evaluate,
         bench.bench,
+        bench_ops.bench_ops,
         devices.devices,
         results.results,
         runners.runners,
