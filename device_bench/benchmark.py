@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,8 @@ def bench(
     device: str | Device = "host",
     compute: str = "cpu",
     runtimes: Sequence[str] | None = None,
-    precision: str | None = None,
-    batch: int = 1,
+    precision: str | Sequence[str] | None = None,
+    batch: int | Sequence[int] = 1,
     threads: int | Sequence[int] = 1,
     cores: str | Sequence[str | None] | None = None,
     clocks: Clocks = "as-shipped",
@@ -122,9 +123,9 @@ def bench(
     runtimes
         ``executorch``, ``tflite``, ``coreml``; every one that the device knows where None.
     precision
-        The target's default where None.
+        The target's default where None; several are compared.
     batch
-        Images per inference.
+        Images per inference; several are compared.
     threads
         Of a runner. One is what papers report, and what machines with other numbers of cores share.
         Several are compared.
@@ -182,11 +183,13 @@ def bench(
     schedule = Schedule(rounds=rounds, budget_s=time_budget, seed=seed)
     kinds = [cores] if isinstance(cores, str | None) else cores
     numbers = [threads] if isinstance(threads, int) else threads
+    precisions = [precision] if isinstance(precision, str | None) else dict.fromkeys(precision)
+    batches = [batch] if isinstance(batch, int) else dict.fromkeys(batch)
     wishes = Wishes(
         compute=compute,
         runtimes=None if runtimes is None else tuple(runtimes),
-        precision=precision,
-        batch=batch,
+        precision=None,
+        batch=1,
         threads=tuple(where.check_threads(number) for number in dict.fromkeys(numbers)),
         cores=tuple(dict.fromkeys(kinds)),
         clocks=clocks,
@@ -201,7 +204,11 @@ def bench(
         memory=memory, profile=profile, numerics=numerics, sustained_minutes=sustained_minutes
     )
     with tempfile.TemporaryDirectory(prefix="lightmobile-") as folder:
-        planned = plan(asked, where, wishes, Path(folder), tell)
+        planned: list[Planned] = []
+        for each, size in product(precisions, batches):
+            files = Path(folder) / f"{each}-{size}"
+            wished = replace(wishes, precision=each, batch=size)
+            planned += plan(asked, where, wished, files, tell)
         way = None if litert_benchmark else (schedule, passes)
         return _measure(planned, where, lines, way, Path(folder), tell, seed, (study, quick))
 

@@ -51,6 +51,8 @@ class Operator:
         What of it is parameters.
     shape
         Of the output.
+    kernel, groups
+        Of a convolution; else empty and 1.
     """
 
     name: str
@@ -62,6 +64,18 @@ class Operator:
     bytes: int
     weight_bytes: int
     shape: tuple[int, ...]
+    kernel: tuple[int, ...] = ()
+    groups: int = 1
+
+    @property
+    def family(self) -> str:
+        """Its kind, and of a convolution which one: ``depthwise 3x3``, ``conv 1x1``."""
+        if not self.kernel:
+            return self.kind
+        side = "x".join(map(str, self.kernel))
+        if self.groups == 1:
+            return f"conv {side}"
+        return f"{'depthwise' if self.groups == self.shape[1] else 'grouped'} {side}"
 
     @property
     def is_copy(self) -> bool:
@@ -224,6 +238,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             bytes=_size([*inputs, output]),
             weight_bytes=_size([tensor for tensor in inputs if self._is_parameter(tensor)]),
             shape=tuple(output.shape),
+            **_kernel(aten, args),
         )
 
     def _is_parameter(self, tensor: torch.Tensor) -> bool:
@@ -252,6 +267,12 @@ def _is_view(func: Any) -> bool:
     return any(
         result.alias_info and not result.alias_info.is_write for result in func._schema.returns
     )
+
+
+def _kernel(aten: str, args: tuple[Any, ...]) -> dict[str, Any]:
+    if aten != "convolution":
+        return {}
+    return {"kernel": tuple(args[1].shape[2:]), "groups": int(args[-1])}
 
 
 def _has_bias(aten: str, args: tuple[Any, ...]) -> bool:

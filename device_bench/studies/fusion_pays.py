@@ -105,6 +105,7 @@ STUDY = Study(
         }
     ),
     analyse=_analyse,
+    memory=True,
     notes=(
         "Exporters fold a norm into the convolution before it in either form, so what is compared "
         "is the rest: branches, pairs and masks.",

@@ -18,7 +18,7 @@ from lightmobile.errors import UsageError
 __all__ = ["DEFAULT_MODEL", "run_study"]
 
 DEFAULT_MODEL = "resnet50"
-_QUICK_ROUNDS = 3
+_QUICK_ROUNDS = 2
 _SECONDS_A_NETWORK = 6.0
 _LEAST_SECONDS = 60.0
 
@@ -45,7 +45,7 @@ def run_study(
     device, store, progress
         Of `bench`.
     quick
-        Tiny networks and three rounds in one runtime: whether it works, not what is true.
+        Tiny networks and two rounds in one runtime: whether it works, not what is true.
     runtimes
         Every one that the device has where None; with `quick`, the first that can run.
     threads
@@ -79,6 +79,7 @@ def run_study(
         models,
         study=asked.name,
         quick=quick,
+        memory=asked.memory,
         device=where,
         runtimes=_first_able(where) if quick and runtimes is None else runtimes,
         threads=threads,

@@ -119,6 +119,7 @@ STUDY = Study(
         "y_16gf": "regnety_400mf@w1_g1:0.1",
     },
     analyse=_analyse,
+    memory=True,
     notes=(
         "Each scaled network has its rival's MACs to 1 %, but the one of 16 GF, which has more. "
         "The paper scales 500 MF networks, of which RegNetY's was never published: 400 and 600 MF "

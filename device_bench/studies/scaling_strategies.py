@@ -177,6 +177,7 @@ STUDY = Study(
         }
     ),
     analyse=_analyse,
+    memory=True,
     notes=(
         "d, w, dwr and dWr are the paper's: the width of groups grows with the width. Widths and "
         "depths are whole, so MACs are not exactly equal, and times are compared for each MAC.",

@@ -140,6 +140,7 @@ STUDY = Study(
     full=_parts("vanillanet_5", "", _ORDERS),
     small=_parts("vanillanet_5", ",width=8,num_classes=10,resolution=64", (0, 3)),
     analyse=_analyse,
+    memory=True,
     notes=(
         "The share of time is what the network saves with plain activations, n = 0, where each is "
         "fused into the convolution before it. Peak memory has no interval: it is measured once.",

@@ -48,6 +48,8 @@ class Study:
         Reads one setting's results; where a part is missing it goes on without it.
     notes
         What the reader must know whatever is measured.
+    memory
+        Whether the peak memory is measured too, which takes a process for each network.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Study:
     small: Mapping[str, str]
     analyse: Callable[[Measured], Part]
     notes: tuple[str, ...] = ()
+    memory: bool = False
 
     def parts(self, quick: bool = False) -> Mapping[str, str]:
         """Return the model of each part."""

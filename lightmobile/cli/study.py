@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
 import click
 
+from lightmobile.cli.findings import print_findings
 from lightmobile.cli.output import (
     Column,
     as_csv,
     as_json,
-    figure,
     print_csv,
     print_json,
     print_table,
     printable,
-    say,
 )
 from lightmobile.cli.progress import progress
 
-if TYPE_CHECKING:
-    from lightmobile.device_bench.findings import Cell, Findings, Table
-    from lightmobile.device_bench.findings import Column as FindingsColumn
-
-__all__ = ["print_findings", "study"]
-
-FIELDS = ("study", "device", "emulated", "quick", "table", "row", "column", "value", "results")
+__all__ = ["study"]
 
 
 @click.command()
@@ -105,11 +96,13 @@ def study(
             progress=report,
         )
     if json_:
-        print_json(found.to_dict())
-    elif csv_:
-        print_csv(FIELDS, _cells(found))
-    else:
-        print_findings(found)
+        print_json({"findings": found.to_dict()})
+        return
+    if not csv_:
+        marks = " (EMULATED)" * found.emulated + " (QUICK SIZE)" * found.quick
+        where = f" on {found.device}" if found.device else ""
+        click.echo(printable(f"{found.study}{where}{marks}: {found.question}"))
+    print_findings(found, csv_)
 
 
 def _print_list(json_: bool, csv_: bool) -> None:
@@ -132,68 +125,3 @@ def _print_list(json_: bool, csv_: bool) -> None:
             rows,
             title="Studies (`lightmobile study NAME`)",
         )
-
-
-def print_findings(found: Findings) -> None:
-    """Print what was found: the tables, the claims with their verdicts, and what to know."""
-    marks = " (EMULATED)" * found.emulated + " (QUICK SIZE)" * found.quick
-    where = f" on {found.device}" if found.device else ""
-    click.echo(_plain(f"{found.study}{where}{marks}: {found.question}\n"))
-    for table in found.tables:
-        _print_table(table)
-    for sentence in found.summary:
-        click.echo(_plain(sentence))
-    for claim in found.claims:
-        click.echo(_plain(f"\n{claim.verdict.upper()} here: {claim.paper}"))
-        click.echo(_plain(f"  {claim.here}"))
-    for note in found.notes:
-        say(f"note: {note}")
-
-
-def _print_table(table: Table) -> None:
-    shown = [
-        column
-        for column in table.columns
-        if any(row.cells.get(column.key) is not None for row in table.rows)
-    ]
-    if shown:
-        print_table([_column(column, table) for column in shown], table.rows, title=table.title)
-
-
-def _column(column: FindingsColumn, table: Table) -> Column:
-    def write(row: Any) -> str:
-        return _written(row.cells.get(column.key), column.digits)
-
-    numbers = any(isinstance(row.cells.get(column.key), int | float) for row in table.rows)
-    return Column(column.title, write, "right" if numbers else "left")
-
-
-def _written(cell: Cell, digits: int) -> str:
-    if cell is None or isinstance(cell, float):
-        return figure(cell, digits)
-    return str(cell)
-
-
-def _cells(found: Findings) -> list[list[Any]]:
-    """Return every cell as a row of its own: tables differ in their columns."""
-    return [
-        [
-            found.study,
-            found.device,
-            found.emulated,
-            found.quick,
-            table.title,
-            number,
-            column.title,
-            row.cells[column.key],
-            " ".join(row.results),
-        ]
-        for table in found.tables
-        for number, row in enumerate(table.rows)
-        for column in table.columns
-        if row.cells.get(column.key) is not None
-    ]
-
-
-def _plain(text: str) -> str:
-    return "\n".join(printable(line) for line in text.split("\n"))
