@@ -10,6 +10,7 @@ from lightmobile.device_bench.studies.claims import decide
 from lightmobile.device_bench.studies.correlation import difference, pearson, spearman
 from lightmobile.device_bench.studies.estimate import Estimate
 from lightmobile.device_bench.studies.measured import Measured
+from lightmobile.device_bench.studies.scaling_strategies import TINY
 from lightmobile.device_bench.studies.study import Part, Study
 from lightmobile.device_bench.studies.tables import cells, columns, networks, point
 
@@ -135,16 +136,7 @@ STUDY = Study(
     question="Do activations predict scaled networks' latency better than MACs or parameters?",
     paper=f"Activations predict the runtime strongly, MACs and parameters weakly. {_PAPER}",
     full=_full(),
-    small={
-        name: name
-        for name in (
-            "regnety_400mf@d:0.1",
-            "regnety_400mf@w1_g1:0.1",
-            "regnety_400mf@r:0.1",
-            "regnety_400mf@d1_w1_g1_r1:0.1",
-            "regnety_400mf@dWr:0.1",
-        )
-    },
+    small={name: name for name in TINY.values()},
     analyse=_analyse,
     notes=(
         "Intervals are bootstraps over the networks: how the figure would come out for others like "

@@ -125,7 +125,7 @@ STUDY = Study(
     },
     small={
         f"same@{depth}": f"vanillanet_{depth},width={width},num_classes=10,resolution=64"
-        for depth, width in ((6, 12), (9, 10), (13, 8))
+        for depth, width in ((6, 12), (13, 8))
     },
     analyse=_analyse,
     notes=(

@@ -158,8 +158,8 @@ STUDY = Study(
     f"ARM. {_ABSTRACT}",
     full=_FULL,
     small={
-        part: f"{_FULL[part]},resolution=64"
-        for part in ("fasternet_t0", "shufflenet_x1_5", "mobilenet_v2")
+        "fasternet_t0": "fasternet_t0,depths=1x1x1x1,resolution=64",
+        "mobilenet_v2": "mobilenet_v2,depths=1x1x1x1x1x1x1,resolution=64",
     },
     analyse=_analyse,
     notes=(

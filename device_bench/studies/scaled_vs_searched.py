@@ -5,6 +5,7 @@ from __future__ import annotations
 from lightmobile.device_bench.findings import Cell, Claim
 from lightmobile.device_bench.studies.claims import decide
 from lightmobile.device_bench.studies.measured import Measured
+from lightmobile.device_bench.studies.scaling_strategies import TINY
 from lightmobile.device_bench.studies.study import Part, Study
 from lightmobile.device_bench.studies.tables import bars, networks, ratios
 
@@ -112,11 +113,11 @@ STUDY = Study(
         "y_16gf": "regnety_4gf@dWr:4",
     },
     small={
-        "y_searched": "regnety_600mf@dWr:0.07",
-        "y_scaled": "regnety_400mf@dWr:0.1",
-        "b4": "efficientnet_b0@d1_w1_g1_r1:0.1",
-        "b0_scaled": "efficientnet_b0@dWr:0.1",
-        "y_16gf": "regnety_400mf@w1_g1:0.1",
+        "y_searched": TINY["d"],
+        "y_scaled": TINY["dWr"],
+        "b4": TINY["r"],
+        "b0_scaled": TINY["d1_w1_g1_r1"],
+        "y_16gf": TINY["w1_g1"],
     },
     analyse=_analyse,
     memory=True,

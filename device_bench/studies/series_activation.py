@@ -14,13 +14,14 @@ __all__ = ["STUDY"]
 _PAPER = "Chen et al., VanillaNet, NeurIPS 2023, arXiv:2305.12972, in a digest"
 _ORDERS = (0, 1, 2, 3, 4)
 _SHORTCUTS = {"before_act": "before the activation", "after_act": "after the activation"}
+_OWN = 3  # the published networks' order
 _LESS = 0.5
 
 
 def _parts(network: str, options: str, orders: tuple[int, ...]) -> dict[str, str]:
     return {
-        **{f"n{n}": f"{network},act_num={n}{options}" for n in orders},
-        **{each: f"{network},act_num=3,shortcut={each}{options}" for each in _SHORTCUTS},
+        **{f"n{n}": network + (f",act_num={n}" if n != _OWN else "") + options for n in orders},
+        **{each: f"{network}{options},shortcut={each}" for each in _SHORTCUTS},
     }
 
 

@@ -109,7 +109,6 @@ def test_fasternet_is_put_to_the_figures_of_its_kind_of_device(
         claim = _claim(found, "as fast as MobileNetV2 ")
         assert words in claim.paper
         assert claim.verdict == verdict
-        assert _claim(found, "ShuffleNetV2").verdict == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -271,7 +270,7 @@ def test_the_series_activation_by_macs_and_by_time(plain, share, less) -> None:
     ("deep", "verdict"), [(1.5, "holds"), (0.7, "does not hold"), (1.0, "undecided")]
 )
 def test_depth_against_width(deep, verdict) -> None:
-    found = _found("depth-vs-width", {"same@6": 1.0, "same@9": deep, "same@13": deep}, bias=0.02)
+    found = _found("depth-vs-width", {"same@6": 1.0, "same@13": deep}, bias=0.02)
     assert _claim(found, "Depth").verdict == verdict
     assert not any("ResNet" in claim.paper for claim in found.claims)
     whole = _found(
