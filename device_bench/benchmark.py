@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -97,7 +97,7 @@ def bench(
     time_budget: float = 60.0,
     store: Store | str | os.PathLike[str] | None = None,
     memory: bool = True,
-    profile: bool = False,
+    profile: bool | Collection[str] = False,
     numerics: bool = False,
     sustained_minutes: int | None = None,
     litert_benchmark: str | os.PathLike[str] | None = None,
@@ -147,7 +147,7 @@ def bench(
     memory
         Measure the memory too, in processes of its own.
     profile
-        Time every operator too, where the runtime can tell.
+        Time every operator too, where the runtime can tell; of all models, or of those named.
     numerics
         Compare the outputs, too, with PyTorch's and with those of the host's runtime.
     sustained_minutes
@@ -201,7 +201,10 @@ def bench(
     tell = progress or (lambda _task, _phase: None)
     asked = [models] if isinstance(models, str | os.PathLike) else models or [DEFAULT_MODEL]
     passes = Passes(
-        memory=memory, profile=profile, numerics=numerics, sustained_minutes=sustained_minutes
+        memory=memory,
+        profile=profile if isinstance(profile, bool) else frozenset(profile),
+        numerics=numerics,
+        sustained_minutes=sustained_minutes,
     )
     with tempfile.TemporaryDirectory(prefix="lightmobile-") as folder:
         planned: list[Planned] = []

@@ -136,7 +136,7 @@ STUDY = Study(
     question="Do activations predict scaled networks' latency better than MACs or parameters?",
     paper=f"Activations predict the runtime strongly, MACs and parameters weakly. {_PAPER}",
     full=_full(),
-    small={name: name for name in TINY.values()},
+    small={f"regnety_400mf@{strategy}": name for strategy, name in TINY.items()},
     analyse=_analyse,
     notes=(
         "Intervals are bootstraps over the networks: how the figure would come out for others like "
