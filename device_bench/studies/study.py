@@ -133,6 +133,8 @@ def findings(
     notes = [QUICK] if session.quick else []
     if emulated:
         notes.append("EMULATED: the times say nothing of a device, so none is given.")
+    if any(result.is_hot for result in results):
+        notes.append("The device was HOT: it throttled, or had not cooled down in time.")
     notes += [note for each in settings for note in _missing(each, reasons or {})]
     if odd := [result for result in results if not is_usable(result)]:
         notes.append(

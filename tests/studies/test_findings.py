@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from lightmobile.device_bench.results import results_of
-from lightmobile.device_bench.schema import Failure
+from lightmobile.device_bench.schema import Condition, Failure, Reading, now
 from lightmobile.device_bench.schema_artifact import Cost
 from lightmobile.device_bench.studies.measured import group, is_usable
 from lightmobile.device_bench.studies.registry import findings_of, list_studies, study
@@ -165,6 +166,19 @@ def test_a_result_that_failed_is_left_out_and_named() -> None:
     (note,) = [note for note in found.notes if note.startswith("Left out")]
     assert models["dwconv"] in note
     assert models["pconv"] not in note
+
+
+def test_a_hot_device_is_said() -> None:
+    (result, *_) = made("spatial-operator", _any)
+    cool = findings_of([result])
+    reading = Reading(
+        session="s", round=0, when="after", taken=now(), condition=Condition(thermal_status=2)
+    )
+    hot = findings_of([replace(result, readings=(reading,))])
+    assert cool is not None
+    assert hot is not None
+    assert not any("HOT" in note for note in cool.notes)
+    assert any("HOT" in note for note in hot.notes)
 
 
 def test_results_without_a_common_round_have_no_ratio() -> None:
