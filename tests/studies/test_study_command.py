@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from collections.abc import Sequence
 
 import pytest
 
+from lightmobile.device_bench.benchmark import BenchReport, bench
 from lightmobile.device_bench.results import results
 from lightmobile.device_bench.store import Store
 from lightmobile.device_bench.studies.registry import findings_of, list_studies
+from lightmobile.device_bench.studies.run import measure
 from lightmobile.device_bench.studies.study import QUICK, Study
+from lightmobile.errors import LightmobileError
 from tests.cli import lightmobile
 
 TIMED = [each.name for each in list_studies() if isinstance(each, Study)]
@@ -69,6 +74,20 @@ def test_every_study_runs_in_its_small_size(tmp_path) -> None:
 
 
 def _as_json(value: object) -> object:
-    import json
-
     return json.loads(json.dumps(value))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_network_that_cannot_be_exported_is_named_and_the_others_are_measured(tmp_path) -> None:
+    good, bad = "op:conv,channels=8,size=8,layers=1", "tests.studies.networks:stubborn"
+
+    def run(models: Sequence[str]) -> BenchReport:
+        store = Store(tmp_path / "results.jsonl")
+        return bench(models, runtimes=("executorch",), rounds=1, memory=False, store=store)
+
+    report, broken = measure(run, (bad, good), ("executorch",))
+    assert [each.configuration.model for each in report.results] == [good]
+    assert list(broken) == [(bad, "executorch")]
+    with pytest.raises(LightmobileError):
+        measure(run, (bad,), ("executorch",))
