@@ -63,7 +63,7 @@ MEMBERS: dict[str, dict[str, Any]] = {
 
 
 def one_of_each_family(names: Iterable[str]) -> list[Any]:
-    """Return parameters of a test that takes seconds a model: all but members wait for the night."""
+    """Return parameters of a test that takes seconds a model: others wait for the night."""
     return [
         pytest.param(name, marks=[] if name in MEMBERS else pytest.mark.nightly) for name in names
     ]
