@@ -33,18 +33,22 @@ Pass = Callable[[Workbench, Member], None]
 
 @dataclass(frozen=True)
 class Passes:
-    """Which passes are wanted beside latency and memory; see `bench`."""
+    """Which passes are wanted beside the latency; see `bench`."""
 
-    profile: bool = False
+    memory: bool = True
+    profile: bool | frozenset[str] = False
     numerics: bool = False
     sustained_minutes: int | None = None
 
 
 def passes_of(wanted: Passes) -> dict[str, Pass]:
     """Return the passes in their order, by the names that progress is told with."""
-    passes: dict[str, Pass] = {"memory": measure_memory}
+    passes: dict[str, Pass] = {}
+    if wanted.memory:
+        passes["memory"] = measure_memory
     if wanted.profile:
-        passes["operators"] = measure_operators
+        models = None if wanted.profile is True else wanted.profile
+        passes["operators"] = lambda bench, member: measure_operators(bench, member, models)
     if wanted.numerics:
         passes["numerics"] = check_outputs
     if minutes := wanted.sustained_minutes:
@@ -69,8 +73,12 @@ def measure_memory(bench: Workbench, member: Member) -> None:
         )
 
 
-def measure_operators(bench: Workbench, member: Member) -> None:
-    """Time each operator of `member`."""
+def measure_operators(
+    bench: Workbench, member: Member, models: frozenset[str] | None = None
+) -> None:
+    """Time each operator of `member`, if it is one of `models`."""
+    if models is not None and member.configuration.model not in models:
+        return
     with bench.noting(member):
         trace = bench.device.scratch("trace")
         with bench.start(member) as session:

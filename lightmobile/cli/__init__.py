@@ -34,6 +34,7 @@ def _add_commands() -> None:
     # These modules import click alone; what a command needs is imported when it runs.
     from lightmobile.cli import (
         bench,
+        bench_ops,
         cache,
         devices,
         doctor,
@@ -43,6 +44,7 @@ def _add_commands() -> None:
         models,
         quantize_search,
         results,
+        roofline,
         runners,
         scale,
         verify,
@@ -58,6 +60,8 @@ def _add_commands() -> None:
         verify.verify,
         evaluate.evaluate,
         bench.bench,
+        bench_ops.bench_ops,
+        roofline.roofline,
         devices.devices,
         results.results,
         runners.runners,
