@@ -12,7 +12,7 @@ import pytest
 
 from lightmobile.device_bench.file_lock import locked
 
-__all__ = ["alone", "common_folder", "made_once"]
+__all__ = ["common_folder", "made_once"]
 
 
 def common_folder(factory: pytest.TempPathFactory) -> Path:
@@ -23,7 +23,7 @@ def common_folder(factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def alone(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+def _alone(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
     """Hold a name for this process alone, and give the common folder; others wait."""
     folder = common_folder(factory)
     with (folder / f"{name}.lock").open("w") as lock, locked(lock.fileno()):
@@ -32,7 +32,7 @@ def alone(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Return a common folder that `make` has filled, be it in another process."""
-    with alone(factory, name) as common:
+    with _alone(factory, name) as common:
         folder, done = common / name, common / f"{name}.made"
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)  # of a process that failed on the way
