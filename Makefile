@@ -40,9 +40,10 @@ test: setup  ## pass the tests
 quick: setup  ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not nightly and not slow"
 
-nightly: setup  ## the long tests, and every model at full size on every target
+nightly: setup  ## the long tests, and every model and study at full size
 	$(BIN)/python -m pytest -m nightly
 	$(BIN)/python -m benchmarks.matrix --again
+	$(BIN)/python -m benchmarks.studies
 
 check: setup  ## formatter, linter, type checker
 	$(BIN)/ruff format --check .

@@ -22,6 +22,7 @@ COMMANDS = (
     "results",
     "runners",
     "scale",
+    "study",
     "verify",
 )
 

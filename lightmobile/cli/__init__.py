@@ -47,6 +47,7 @@ def _add_commands() -> None:
         roofline,
         runners,
         scale,
+        study,
         verify,
     )
 
@@ -62,6 +63,7 @@ def _add_commands() -> None:
         bench.bench,
         bench_ops.bench_ops,
         roofline.roofline,
+        study.study,
         devices.devices,
         results.results,
         runners.runners,
