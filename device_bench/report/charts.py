@@ -14,7 +14,7 @@ from lightmobile.device_bench.report.rows_chart import Bar, ChartRow, RowsChart
 __all__ = ["Accuracy", "accuracy", "intervals", "memory", "profiles", "sustained"]
 
 # Rows of a chart at once, and those that wait for a filter to make room.
-_AT_ONCE, _DRAWN = 30, 90
+_AT_ONCE, _DRAWN = 30, 72
 _DEVICES = 6
 _PROFILES, _OPERATORS = 12, 12
 _CURVES = 8

@@ -138,8 +138,9 @@ def _draw_row(
     narrow: bool,
 ) -> None:
     every = tuple(numbers[each] for bar in row.bars for each in bar.results if each in numbers)
-    mark = Mark("label", every, row.label, row=place)
-    words = row.label if len(row.label) <= limit else row.label[: limit - 1] + "…"
+    cut = len(row.label) > limit
+    words = row.label[: limit - 1] + "…" if cut else row.label
+    mark = Mark("label", every, row.label if cut else "", row=place)
     if narrow:
         canvas.text(canvas.left, place + 9 / pitch, words, mark, at="left")
     else:

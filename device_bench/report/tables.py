@@ -160,11 +160,11 @@ def _artifacts(
             yield group[0], facts, tuple(entry.id for entry in group)
 
 
-_NAMES = (Column("model", "model"), Column("artifact", "artifact"))
+_ARTIFACT = Column("artifact", "artifact")
 
 
-def _names(entry: Entry) -> dict[str, Cell]:
-    return {"model": entry.run.model, "artifact": entry.run.artifact}
+def _artifact(entry: Entry) -> dict[str, Cell]:
+    return {"artifact": entry.run.artifact or f"{entry.run.model} on {entry.run.runtime}"}
 
 
 def cost(report: Report) -> Table:
@@ -186,9 +186,9 @@ def cost(report: Report) -> Table:
                 "lowered": _mega(counted.lowered_bytes),
                 "set": _mega(counted.working_set_bytes or None),
             }
-        rows.append(Row(_names(entry) | cells, ids))
+        rows.append(Row(_artifact(entry) | cells, ids))
     columns = (
-        *_NAMES,
+        _ARTIFACT,
         Column("macs", "M MACs", 4),
         Column("params", "M params", 4),
         Column("activations", "M activations", 4),
@@ -214,9 +214,9 @@ def proofs(report: Report) -> Table:
                 "sqnr_db": proof.sqnr_db,
                 "top1": proof.top1_agreement,
             }
-            rows.append(Row(_names(entry) | cells, ids))
+            rows.append(Row(_artifact(entry) | cells, ids))
     columns = (
-        *_NAMES,
+        _ARTIFACT,
         Column("max_abs", "largest difference", 2),
         Column("rel_l2", "relative L2", 2),
         Column("sqnr_db", "SQNR dB"),
@@ -230,7 +230,7 @@ def numerics(report: Report) -> Table:
     """Return how close outputs on the device were to others of the same inputs."""
     rows = [
         Row(
-            _names(entry)
+            _artifact(entry)
             | {
                 "device": entry.device,
                 "against": each.against,
@@ -245,7 +245,7 @@ def numerics(report: Report) -> Table:
         for each in entry.result.numerics
     ]
     columns = (
-        *_NAMES,
+        _ARTIFACT,
         Column("device", "device"),
         Column("against", "against"),
         Column("max_abs", "largest difference", 2),
@@ -269,9 +269,9 @@ def placement(report: Report) -> Table:
                 "undelegated": sum(placed.undelegated.values()),
                 "left": left or None,
             }
-            rows.append(Row(_names(entry) | cells, ids))
+            rows.append(Row(_artifact(entry) | cells, ids))
     columns = (
-        *_NAMES,
+        _ARTIFACT,
         Column("delegate", "delegate"),
         Column("subgraphs", "pieces"),
         Column("delegated", "operators taken"),

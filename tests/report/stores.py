@@ -180,8 +180,12 @@ def small() -> list[Line]:
     return lines
 
 
-def named(name: str) -> list[Line]:
-    """A store in which a model, a device and all else that has a name is called `name`."""
+def hostile() -> list[Line]:
+    """A store in which all that has a name bears each of `HOSTILE`, a device a name."""
+    return [line for number, name in enumerate(HOSTILE) for line in _named(number, name)]
+
+
+def _named(number: int, name: str) -> list[Line]:
     device = DeviceIdentity(
         kind="android",
         serial=name,
@@ -199,13 +203,18 @@ def named(name: str) -> list[Line]:
     facts = FACTS.model_copy(
         update={"placement": Placement(delegate=name, undelegated={name: 2}), "weights": name}
     )
-    runs = [configuration(result, **what, facts=facts) for result in ("r", "q")]
+    owner, result = f"session-{number}", f"result-{number}"
     return [
-        session(*runs, device=device, study=name),
-        *_measured("s", "r", 3.0),
-        *_measured("s", "q", 4.0),
-        Profile(session="s", result="r", rows=(ProfileRow(name=name, samples_ns=(1000,)),)),
-        Failure(session="s", result="r", stage="run", error=name),
+        session(
+            configuration(result, **what, facts=facts),
+            configuration(f"skipped-{number}", **what, skipped=name),
+            id=owner,
+            device=device,
+            study=name,
+        ),
+        *_measured(owner, result, 3.0 + number),
+        Profile(session=owner, result=result, rows=(ProfileRow(name=name, samples_ns=(1000,)),)),
+        Failure(session=owner, result=result, stage="run", error=name),
     ]
 
 

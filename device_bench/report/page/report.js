@@ -8,8 +8,13 @@ document.addEventListener("DOMContentLoaded", () => {
   const filters = document.getElementById("filters");
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   // Whatever is of results says which: it stays while one of them is wanted.
-  const owned = all("[data-r]").map((element) => [element, element.dataset.r.split(" ").map(Number)]);
-  const tables = all("table").map((table) => ({ table, rows: all("tbody tr", table), whole: false }));
+  // It is read when it is first needed: a page of thousands of rows opens without.
+  let owned = null;
+  const owners = () =>
+    (owned ??= all("[data-r]").map((element) => [element, element.dataset.r.split(" ").map(Number)]));
+  const states = new Map();
+  const stateOf = (table) =>
+    states.get(table) ?? states.set(table, { table, rows: all("tbody tr", table), whole: false }).get(table);
   const shown = (element) => !element.classList.contains("out");
 
   function wanted() {
@@ -99,10 +104,10 @@ document.addEventListener("DOMContentLoaded", () => {
 
   function apply() {
     const keep = wanted();
-    for (const [element, numbers] of owned) element.classList.toggle("out", !numbers.some((number) => keep[number]));
+    for (const [element, numbers] of owners()) element.classList.toggle("out", !numbers.some((number) => keep[number]));
     const device = filters.querySelector("[data-filter=device]").value;
     for (const card of all(".card")) card.classList.toggle("out", device !== "" && card.dataset.device !== device);
-    tables.forEach(limit);
+    all("table").map(stateOf).forEach(limit);
     draw();
     for (const part of all("figure, .scroll, .group")) {
       const inside = all("[data-r]", part);
@@ -151,19 +156,17 @@ document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("click", ({ target }) => {
     const button = target.closest("button");
     if (!button) return target.closest("td.id")?.classList.toggle("whole");
-    const state = tables.find(({ table }) => table.contains(button));
-    if (state) sort(state, button.closest("th"));
-    else if (button.dataset.save) save(button);
-    else {
-      const found = tables.find(({ table }) => table.closest(".scroll").nextElementSibling === button.closest(".all"));
-      found.whole = true;
-      limit(found);
-    }
+    if (button.dataset.save) return save(button);
+    const head = button.closest("th");
+    if (head) return sort(stateOf(head.closest("table")), head);
+    const state = stateOf(button.closest(".all").previousElementSibling.querySelector("table"));
+    state.whole = true;
+    limit(state);
   });
   filters.addEventListener("input", apply);
   filters.addEventListener("submit", (event) => event.preventDefault());
   // Labels are measured in the size that is shown: the wide or the narrow one.
   addEventListener("resize", draw);
   document.addEventListener("toggle", draw, true);
-  apply();
+  draw();
 });
