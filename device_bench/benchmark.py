@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from lightmobile.errors import DeviceError, UsageError, VerificationError
 __all__ = ["BenchReport", "Skipped", "bench"]
 
 DEFAULT_MODEL = "fasternet_t0"
+# Processes that live side by side: ExecuTorch's for Python take some 300 MB each.
+MOST_LIVE = 12
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,8 @@ def bench(
     device: str | Device = "host",
     compute: str = "cpu",
     runtimes: Sequence[str] | None = None,
-    precision: str | None = None,
-    batch: int = 1,
+    precision: str | Sequence[str] | None = None,
+    batch: int | Sequence[int] = 1,
     threads: int | Sequence[int] = 1,
     cores: str | Sequence[str | None] | None = None,
     clocks: Clocks = "as-shipped",
@@ -93,14 +96,20 @@ def bench(
     rounds: int | None = None,
     time_budget: float = 60.0,
     store: Store | str | os.PathLike[str] | None = None,
+    memory: bool = True,
     profile: bool = False,
     numerics: bool = False,
     sustained_minutes: int | None = None,
     litert_benchmark: str | os.PathLike[str] | None = None,
+    study: str = "",
+    quick: bool = False,
     progress: Callable[[str, str], None] | None = None,
     seed: int = 0,
 ) -> BenchReport:
     """Measure the latency and memory of models on a device.
+
+    Up to a dozen configurations live side by side in processes of their own, through several
+    rounds; more are measured in sweeps, see `lightmobile.device_bench.schedule`.
 
     Parameters
     ----------
@@ -114,9 +123,9 @@ def bench(
     runtimes
         ``executorch``, ``tflite``, ``coreml``; every one that the device knows where None.
     precision
-        The target's default where None.
+        The target's default where None; several are compared.
     batch
-        Images per inference.
+        Images per inference; several are compared.
     threads
         Of a runner. One is what papers report, and what machines with other numbers of cores share.
         Several are compared.
@@ -135,6 +144,8 @@ def bench(
         1 %. Memory and operators are passes of their own and come on top.
     store
         Where every line is kept; the user's own store where None.
+    memory
+        Measure the memory too, in processes of its own.
     profile
         Time every operator too, where the runtime can tell.
     numerics
@@ -144,6 +155,8 @@ def bench(
     litert_benchmark
         LiteRT's official ``benchmark_model`` for Android, which measures instead of our runners,
         also on the GPU. It keeps no samples, and has none of the passes above.
+    study, quick
+        The experiment that is measured, and whether in its small size; the session's line says so.
     progress
         Called with a task (``latency``, ``memory``, ``operators``, ``numerics``, ``sustained``,
         ``cooling``, or a target that is exported) and how it stands.
@@ -170,11 +183,13 @@ def bench(
     schedule = Schedule(rounds=rounds, budget_s=time_budget, seed=seed)
     kinds = [cores] if isinstance(cores, str | None) else cores
     numbers = [threads] if isinstance(threads, int) else threads
+    precisions = [precision] if isinstance(precision, str | None) else dict.fromkeys(precision)
+    batches = [batch] if isinstance(batch, int) else dict.fromkeys(batch)
     wishes = Wishes(
         compute=compute,
         runtimes=None if runtimes is None else tuple(runtimes),
-        precision=precision,
-        batch=batch,
+        precision=None,
+        batch=1,
         threads=tuple(where.check_threads(number) for number in dict.fromkeys(numbers)),
         cores=tuple(dict.fromkeys(kinds)),
         clocks=clocks,
@@ -185,11 +200,17 @@ def bench(
     lines = store if isinstance(store, Store) else Store(store)
     tell = progress or (lambda _task, _phase: None)
     asked = [models] if isinstance(models, str | os.PathLike) else models or [DEFAULT_MODEL]
-    passes = Passes(profile=profile, numerics=numerics, sustained_minutes=sustained_minutes)
+    passes = Passes(
+        memory=memory, profile=profile, numerics=numerics, sustained_minutes=sustained_minutes
+    )
     with tempfile.TemporaryDirectory(prefix="lightmobile-") as folder:
-        planned = plan(asked, where, wishes, Path(folder), tell)
+        planned: list[Planned] = []
+        for each, size in product(precisions, batches):
+            files = Path(folder) / f"{each}-{size}"
+            wished = replace(wishes, precision=each, batch=size)
+            planned += plan(asked, where, wished, files, tell)
         way = None if litert_benchmark else (schedule, passes)
-        return _measure(planned, where, lines, way, Path(folder), tell, seed)
+        return _measure(planned, where, lines, way, Path(folder), tell, seed, (study, quick))
 
 
 def _measure(
@@ -200,11 +221,14 @@ def _measure(
     folder: Path,
     progress: Callable[[str, str], None],
     seed: int,
+    purpose: tuple[str, bool],
 ) -> BenchReport:
     """Measure `planned` by our runners in a `way`, or by LiteRT's own program."""
     runnable = [each for each in planned if each.artifact is not None]
     reasons = {each.configuration.result: each.configuration.skipped or "" for each in planned}
     results: list[Result] = []
+    if way and len(runnable) > MOST_LIVE:
+        way[0].rounds_per_block = 1
     if runnable:
         with device:
             if any(each.configuration.clocks == "fixed" for each in runnable):
@@ -213,6 +237,8 @@ def _measure(
                 id=new_id(),
                 started=now(),
                 lightmobile=lightmobile.__version__,
+                study=purpose[0],
+                quick=purpose[1],
                 device=device.identity(),
                 condition=device.condition(),
                 plan=tuple(each.configuration for each in planned),

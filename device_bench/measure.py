@@ -1,4 +1,4 @@
-"""Latency, in blocks of rounds; then the other passes, one after another.
+"""Latency, in blocks of rounds or in sweeps; then the other passes, one after another.
 
 Every line is in the store before the next is measured. What fails is noted for its configuration
 alone, and the others go on. A device that is lost is waited for, and what was under way begins
@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Literal
+from typing import Any, Literal, Self
 
 from lightmobile.device_bench.passes import Passes, passes_of
 from lightmobile.device_bench.protocol import Identity, Ran
@@ -29,7 +29,6 @@ from lightmobile.device_bench.schema import (
 from lightmobile.device_bench.session import RunnerError, RunnerSession
 from lightmobile.device_bench.statistics import is_narrow
 from lightmobile.device_bench.workbench import LostError, Member, Workbench
-from lightmobile.errors import DeviceError
 
 __all__ = ["Measurement"]
 
@@ -39,6 +38,8 @@ WARM_UP_S = 0.5
 SETTLE_S = 0.03
 SLICE_S = 0.2
 MOST_INFERENCES = 1000  # of a slice: a store holds every sample
+# In a sweep the process is at its pace already; what is new is the artifact.
+SWEEP_WARM_UP_S = 0.15
 NARROW_PERCENT = 1.0
 MOST_LOSSES = 5  # a cable that lets go that often will again
 
@@ -107,7 +108,10 @@ class Measurement:
             rounds = iter(block)
             while True:
                 try:
-                    self._measure_block(schedule, rounds)
+                    if schedule.rounds_per_block == 1:
+                        self._sweep(schedule, rounds)
+                    else:
+                        self._measure_block(schedule, rounds)
                     break
                 except LostError as error:
                     # The round under way is lost; its slices so far pair with none.
@@ -117,7 +121,7 @@ class Measurement:
 
     def _measure_block(self, schedule: Schedule, rounds: Iterator[int]) -> None:
         bench = self._bench
-        cooling = bench.device.wait_until_cool(bench.progress)
+        cooling = self._cool()
         with ExitStack() as stack:
             live = self._start_all(schedule, stack)
             for number in rounds if live else ():
@@ -132,6 +136,32 @@ class Measurement:
                     return
                 bench.progress("latency", f"{schedule.progress:.0%}")
 
+    def _sweep(self, schedule: Schedule, rounds: Iterator[int]) -> None:
+        """Measure every configuration once, in processes that serve all of a runtime."""
+        bench = self._bench
+        for number in rounds:
+            self._read_condition(number, "before", self._cool())
+            groups: dict[object, list[int]] = {}
+            for index, member in enumerate(bench.members):
+                if member.failure is None:
+                    # Near each other in time: what is of one size is compared most.
+                    shape = tuple(each.shape for each in member.planned.inputs)
+                    groups.setdefault(shape, []).append(index)
+            with _SharedRunners(bench) as runners:
+                for done, index in enumerate(schedule.grouped_order(groups.values())):
+                    member = bench.members[index]
+                    with bench.dropping(member):
+                        session, identity = runners.of(member)
+                        self._warm_up(member, session, identity, SWEEP_WARM_UP_S)
+                        self._measure_slice(member, session, number)
+                    if done % 10 == 0:
+                        bench.progress("latency", f"round {number + 1}, {member.title}")
+            self._read_condition(number, "after")
+
+    def _cool(self) -> Cooling | None:
+        with self._bench.connected():
+            return self._bench.device.wait_until_cool(self._bench.progress)
+
     def _reconnect(self, error: LostError) -> None:
         self._losses += 1
         if self._losses > MOST_LOSSES:
@@ -143,12 +173,8 @@ class Measurement:
         self, number: int, when: Literal["before", "after"], cooling: Cooling | None = None
     ) -> None:
         bench = self._bench
-        try:
+        with bench.connected():
             condition = bench.device.condition()
-        except DeviceError as error:
-            if bench.device.is_lost:
-                raise LostError("The connection to the device broke", why=str(error)) from error
-            raise
         bench.write(
             Reading(
                 session=bench.session,
@@ -182,15 +208,21 @@ class Measurement:
                 self._warm_up(self._bench.members[index], sessions[index], identity)
         return {i: each for i, each in sessions.items() if self._bench.members[i].failure is None}
 
-    def _warm_up(self, member: Member, session: RunnerSession, identity: Identity) -> None:
+    def _warm_up(
+        self,
+        member: Member,
+        session: RunnerSession,
+        identity: Identity,
+        seconds: float = WARM_UP_S,
+    ) -> None:
         loaded = session.load(self._bench.load(member))
         first = session.run(1)
-        end = time.monotonic() + WARM_UP_S
+        end = time.monotonic() + seconds
         warm_up_ns: list[int] = []
         while not warm_up_ns or time.monotonic() < end:
             last_s = (warm_up_ns or first.samples_ns)[-1] / 1e9
             warm_up_ns += session.run(
-                _inferences(WARM_UP_S / 4, last_s), expected_s=last_s
+                _inferences(seconds / 4, last_s), expected_s=last_s
             ).samples_ns
         if member.expected_s is None:
             member.expected_s = statistics.median(warm_up_ns[-10:]) / 1e9
@@ -245,6 +277,31 @@ class Measurement:
             bench.write(
                 End(session=bench.session, result=member.configuration.result, stopped=stopped)
             )
+
+
+class _SharedRunners:
+    """The processes of a sweep: one for all configurations that start alike, as a context."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+        self._stack = ExitStack()
+        self._live: dict[object, tuple[RunnerSession, Identity]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def of(self, member: Member) -> tuple[RunnerSession, Identity]:
+        """Return a live runner for `member`, started anew where the last one ended."""
+        ran = member.configuration
+        key = (ran.runtime, ran.compute, ran.threads, ran.cores)
+        found = self._live.get(key)
+        if found is None or found[0].is_over:
+            session = self._stack.enter_context(self._bench.start(member))
+            found = self._live[key] = (session, session.hello())
+        return found
 
 
 def _inferences(seconds: float, each_s: float) -> int:

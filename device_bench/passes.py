@@ -33,8 +33,9 @@ Pass = Callable[[Workbench, Member], None]
 
 @dataclass(frozen=True)
 class Passes:
-    """Which passes are wanted beside latency and memory; see `bench`."""
+    """Which passes are wanted beside the latency; see `bench`."""
 
+    memory: bool = True
     profile: bool = False
     numerics: bool = False
     sustained_minutes: int | None = None
@@ -42,7 +43,9 @@ class Passes:
 
 def passes_of(wanted: Passes) -> dict[str, Pass]:
     """Return the passes in their order, by the names that progress is told with."""
-    passes: dict[str, Pass] = {"memory": measure_memory}
+    passes: dict[str, Pass] = {}
+    if wanted.memory:
+        passes["memory"] = measure_memory
     if wanted.profile:
         passes["operators"] = measure_operators
     if wanted.numerics:

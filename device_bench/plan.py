@@ -14,6 +14,7 @@ from typing import Literal
 
 from lightmobile.device_bench.devices import Device
 from lightmobile.device_bench.schema import Configuration, new_id
+from lightmobile.device_bench.schema_artifact import facts_of
 from lightmobile.errors import UsageError, VerificationError
 from lightmobile.export.artifact import sha256_of
 from lightmobile.export.manifest import Manifest, Tensor, read_manifest
@@ -75,12 +76,15 @@ def plan(
     UsageError
         A name, file or word is not known, or a file is damaged.
     """
+    from lightmobile.export.crew import shared_exporters
+
     planned: list[Planned] = []
-    for number, model in enumerate(models):
-        if not isinstance(model, str) or _is_path(model):
-            planned += _plan_file(Path(model), device, wishes)
-        else:
-            planned += _plan_name(model, device, wishes, folder / str(number), progress)
+    with shared_exporters():
+        for number, model in enumerate(models):
+            if not isinstance(model, str) or _is_path(model):
+                planned += _plan_file(Path(model), device, wishes)
+            else:
+                planned += _plan_name(model, device, wishes, folder / str(number), progress)
     return planned
 
 
@@ -178,6 +182,7 @@ def _planned(
     """Return a configuration for each number of threads and kind of cores."""
     # Core ML takes no number of threads.
     threads = (None,) if manifest.target == "coreml" else wishes.threads
+    facts = facts_of(manifest)
     return [
         Planned(
             Configuration(
@@ -185,6 +190,7 @@ def _planned(
                 model=manifest.model,
                 artifact=path.name,
                 artifact_sha256=manifest.file_sha256,
+                facts=facts,
                 runtime=manifest.target,
                 compute=wishes.compute,
                 backend=manifest.backend,

@@ -1,8 +1,8 @@
 """The words between a bench and its runners: one JSON object a line each way, ``protocol: 1``.
 
-A runner is a process that holds one artifact in one runtime. It reads requests from its standard
-input and answers each with one line on its standard output, which carries nothing else. One
-request loads; any number follow; the end of its input ends it.
+A runner is a process that holds one artifact at a time in one runtime. It reads requests from its
+standard input and answers each with one line on its standard output, which carries nothing else.
+One request loads; any number follow, another load among them; the end of its input ends it.
 
 ============  =================================================  ==============================
 Request       carries                                            answer

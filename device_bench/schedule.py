@@ -7,13 +7,16 @@ ExecuTorch, and 1 to 4 % for LiteRT. Restarting a process for every round would 
 but its first inferences are slower than the rest for seconds. So the processes of all
 configurations live together through a *block* of rounds, are warmed up once for it, and then all
 are replaced; the biases average over the blocks.
+
+Where there are more configurations than processes can live side by side, a block is one round, a
+*sweep*: one process a runtime loads one artifact after another, and every sweep has new processes.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 from lightmobile.errors import UsageError
@@ -39,6 +42,8 @@ class Schedule:
         Four blocks of one round each are measured in any case.
     seed
         Of the shuffling.
+    rounds_per_block
+        How long a block's processes live.
 
     Attributes
     ----------
@@ -52,6 +57,7 @@ class Schedule:
         rounds: int | None,
         budget_s: float,
         seed: int,
+        rounds_per_block: int = ROUNDS_PER_BLOCK,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if rounds is not None and rounds < 1:
@@ -59,6 +65,7 @@ class Schedule:
         if not 0 < budget_s < float("inf"):
             raise UsageError(f"A time budget of {budget_s} s is none", fix="Give seconds above 0")
         self.stopped: Stopped | None = None
+        self.rounds_per_block = rounds_per_block
         self._rounds = rounds
         self._budget_s = budget_s
         self._random = random.Random(seed)  # noqa: S311 - an order, not a secret
@@ -77,6 +84,12 @@ class Schedule:
         """Return them in the order of a round."""
         return self._random.sample(configurations, len(configurations))
 
+    def grouped_order(self, groups: Iterable[Sequence[int]]) -> list[int]:
+        """Return the configurations of all groups in the order of a round, groups kept together."""
+        shuffled = [self.order([*group]) for group in groups]
+        self._random.shuffle(shuffled)
+        return [index for group in shuffled for index in group]
+
     def blocks(self, is_enough: Callable[[], bool]) -> Iterator[Iterator[int]]:
         """Yield the blocks, each as its round numbers.
 
@@ -94,7 +107,7 @@ class Schedule:
             yield from self._timed(is_enough)
 
     def _fixed(self, rounds: int) -> Iterator[Iterator[int]]:
-        blocks = min(rounds, max(MIN_BLOCKS, -(-rounds // ROUNDS_PER_BLOCK)))
+        blocks = min(rounds, max(MIN_BLOCKS, -(-rounds // self.rounds_per_block)))
         for block in range(blocks):
             share = rounds * (block + 1) // blocks - rounds * block // blocks
             yield self._count_rounds(share)
@@ -106,7 +119,8 @@ class Schedule:
             # The first four share the budget, so that a slow configuration gets all of them.
             part = min(1.0, (block + 1) / MIN_BLOCKS)
             began = self._clock()
-            yield self._count_rounds(ROUNDS_PER_BLOCK, until=self._started + part * self._budget_s)
+            until = self._started + part * self._budget_s
+            yield self._count_rounds(self.rounds_per_block, until)
             block += 1
             now = self._clock()
             # Half a block more would overrun less than stopping here falls short.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from lightmobile.device_bench.schema_fields import Bytes, Count, Figure, Name, Part, Positive
 
-__all__ = ["ArtifactFacts", "Cost", "Placement"]
+if TYPE_CHECKING:
+    from lightmobile.export.manifest import Manifest
+
+__all__ = ["ArtifactFacts", "Cost", "Placement", "Proof", "facts_of"]
 
 
 class Cost(Part):
@@ -63,3 +66,30 @@ class ArtifactFacts(Part):
     cost: Cost | None = None
     placement: Placement | None = None
     proof: Proof | None = None
+
+
+def facts_of(manifest: Manifest) -> ArtifactFacts:
+    """Return what a store keeps of `manifest`."""
+    cost, parity = manifest.cost, manifest.parity
+    placement = manifest.placements[0] if manifest.placements else None
+    return ArtifactFacts(
+        input_shape=manifest.inputs[0].shape if manifest.inputs else (),
+        file_bytes=manifest.file_bytes,
+        weights=manifest.weights.source,
+        cost=Cost(**{name: getattr(cost, name) for name in Cost.model_fields}) if cost else None,
+        placement=placement
+        and Placement(
+            delegate=placement.delegate,
+            subgraphs=placement.delegated_subgraphs,
+            delegated=sum(placement.delegated.values()),
+            undelegated=placement.undelegated,
+        ),
+        proof=parity
+        and Proof(
+            method=parity.method,
+            max_abs=parity.max_abs,
+            rel_l2=parity.rel_l2,
+            sqnr_db=parity.sqnr_db,
+            top1_agreement=parity.top1_agreement,
+        ),
+    )

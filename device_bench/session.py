@@ -118,6 +118,11 @@ class RunnerSession:
         """The process id of the runner."""
         return self._process.pid
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it was closed, or has failed."""
+        return self._over
+
     def hello(self, timeout_s: float = LOAD_TIMEOUT_S) -> Identity:
         """Wait until the runner has imported its runtime, and return who it is."""
         identity: Identity = self._ask(Hello(), timeout_s)

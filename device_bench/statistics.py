@@ -10,7 +10,7 @@ processes that interval is still somewhat too narrow, as every bootstrap of thre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
     Counts: TypeAlias = NDArray[np.int64]
 
-__all__ = ["Interval", "Latency", "Ratio", "is_narrow", "latency", "paired_ratio"]
+__all__ = [
+    "Interval",
+    "Latency",
+    "Ratio",
+    "is_narrow",
+    "latency",
+    "paired_figure",
+    "paired_ratio",
+]
 
 _RESAMPLES = 1000
 _GRID = 1000
@@ -58,7 +66,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times the first result's latency is the second's, over the rounds of both."""
+    """A figure of several results, such as the ratio of two, over the rounds of all."""
 
     median: float
     ci95: Interval
@@ -98,29 +106,47 @@ def paired_ratio(first: Result, second: Result, *, seed: int = 0) -> Ratio:
     ComparisonError
         The results come from different sessions, share no round, or one of them is emulated.
     """
+    return paired_figure((first, second), lambda ours, theirs: ours / theirs, seed=seed)
+
+
+def paired_figure(
+    results: Sequence[Result], combine: Callable[..., float], *, seed: int = 0
+) -> Ratio:
+    """Return a figure of several results of one session, computed round by round.
+
+    Parameters
+    ----------
+    combine
+        Makes the figure of the median latencies, in nanoseconds, that `results` had in a round.
+
+    Raises
+    ------
+    ComparisonError
+        As for `paired_ratio`.
+    """
     import numpy as np
 
-    _refuse_unpaired(first, second)
-    ours, theirs = ({part.round: part for part in result.slices} for result in (first, second))
-    rounds = sorted(ours.keys() & theirs.keys())
+    _refuse_unpaired(results)
+    parts = [{part.round: part for part in result.slices} for result in results]
+    rounds = sorted(set.intersection(*(set(each) for each in parts)))
     if not rounds:
-        raise ComparisonError("The two results have no round in common", fix="Measure them again")
-    ratios = np.array(
-        [np.median(ours[r].samples_ns) / np.median(theirs[r].samples_ns) for r in rounds]
+        raise ComparisonError("The results have no round in common", fix="Measure them again")
+    figures = np.array(
+        [combine(*(float(np.median(each[r].samples_ns)) for each in parts)) for r in rounds]
     )
-    processes = [(ours[r].process, theirs[r].process) for r in rounds]
-    interval = _interval(list(ratios[:, None]), processes, seed)
-    return Ratio(float(np.median(ratios)), interval, len(rounds))
+    processes = [tuple(each[r].process for each in parts) for r in rounds]
+    interval = _interval(list(figures[:, None]), processes, seed)
+    return Ratio(float(np.median(figures)), interval, len(rounds))
 
 
-def _refuse_unpaired(first: Result, second: Result) -> None:
-    if first.session.id != second.session.id:
+def _refuse_unpaired(results: Sequence[Result]) -> None:
+    if len({result.session.id for result in results}) > 1:
         raise ComparisonError(
-            "The two results come from different sessions",
+            "The results come from different sessions",
             why="What else the device did, and its heat, differ between them by an unknown amount",
-            fix="Give both to one `bench`, which interleaves them",
+            fix="Give them to one `bench`, which interleaves them",
         )
-    for result in (first, second):
+    for result in results:
         if result.configuration.emulated:
             raise ComparisonError(
                 f"{result.configuration.model} on {result.configuration.runtime} was emulated",

@@ -141,6 +141,27 @@ class Workbench:
         except DeviceError as error:
             self.fail(member, error)
 
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Tell a device that is gone from one that failed: the one is waited for.
+
+        Raises
+        ------
+        LostError
+            What failed did so because the device is gone.
+        """
+        try:
+            yield
+        except DeviceError as error:
+            self._raise_if_lost(error)
+            raise
+
+    def _raise_if_lost(self, error: DeviceError) -> None:
+        if isinstance(error, LostError):
+            raise error
+        if self.device.is_lost:
+            raise LostError("The connection to the device broke", why=str(error)) from error
+
     def fail(self, member: Member, error: DeviceError) -> Failure:
         """Note that `member` failed.
 
@@ -149,10 +170,7 @@ class Workbench:
         LostError
             It is not its fault: the device is gone.
         """
-        if isinstance(error, LostError):
-            raise error
-        if self.device.is_lost:
-            raise LostError("The connection to the device broke", why=str(error)) from error
+        self._raise_if_lost(error)
         failure = Failure(
             session=self.session,
             result=member.configuration.result,

@@ -12,6 +12,7 @@ from lightmobile.models import preprocessing
 
 __all__ = [
     "CalibrationSource",
+    "Cost",
     "Manifest",
     "Parity",
     "Placement",
@@ -37,11 +38,12 @@ class Preprocessing(_Part):
     interpolation: Literal["bilinear", "bicubic"]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    channels: int = Field(default=3, description="of the input; an operator's are features")
 
     def recipe(self) -> preprocessing.Preprocessing:
         """Return what `lightmobile.models.preprocessing` follows."""
         return preprocessing.Preprocessing(
-            self.resize, self.crop, self.interpolation, self.mean, self.std
+            self.resize, self.crop, self.interpolation, self.mean, self.std, self.channels
         )
 
 
@@ -109,6 +111,23 @@ class Placement(_Part):
         return bool(self.delegate) and not self.undelegated
 
 
+class Cost(_Part):
+    """What one batch costs, counted in the deployed network: see `lightmobile.models.cost`.
+
+    Bytes are those of the precision's numbers.
+    """
+
+    macs: int
+    params: int
+    activations: int
+    activation_bytes: int = Field(description="ideal traffic, weights apart, copies left out")
+    weight_bytes: int
+    lowered_bytes: int | None = Field(
+        default=None, description="traffic of the file's operators, copies counted"
+    )
+    working_set_bytes: int = Field(description="activations of the operator that touches most")
+
+
 class Parity(_Part):
     """How close the artifact is to the deployed PyTorch module; see `verification`."""
 
@@ -150,6 +169,7 @@ class Manifest(_Part):
     placements: tuple[Placement, ...] = Field(
         default=(), description="the first is of the backend that the file is made for"
     )
+    cost: Cost | None = None
     parity: Parity | None = None
 
     model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)

@@ -423,4 +423,4 @@ def _logs_kept(crew: Crew, *, verbose: bool, log: Path | None) -> Iterator[None]
                 for sink in (file, sys.stderr if verbose else None):
                     if sink:
                         sink.write(f"--- {worker.job.name}\n{worker.log()}\n")
-                worker.close()
+            crew.close()

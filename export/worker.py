@@ -1,9 +1,10 @@
-"""The process that makes one artifact: ``python -m lightmobile.export.worker FOLDER``.
+"""The process that makes artifacts, one after another: ``python -m lightmobile.export.worker``.
 
 It starts before the weights exist, so that importing its exporter overlaps with the making of
-them. One JSON line each comes on standard input: the job, where the weights lie, where the
-reference lies. JSON lines go back: phases, then ``{"done": true}`` or the error. All that the
-exporters print goes to standard error.
+them. Of each artifact, one JSON line each comes on standard input: the folder to work in, the job,
+where the weights lie, where the reference lies. JSON lines go back: phases, then
+``{"done": true}`` or the error, which is its last word. All that the exporters print goes to
+standard error. It ends when nobody talks to it any more.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from lightmobile.export.delegation import require_whole
 from lightmobile.export.job import Job
 from lightmobile.export.manifest import (
     CalibrationSource,
+    Cost,
     Manifest,
     Preprocessing,
     Quantization,
@@ -50,28 +52,31 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Make one artifact in the folder given, and leave without tidying up."""
-    os.chdir(sys.argv[1])
+    """Make the artifacts that are asked for, and leave without tidying up."""
     replies = _keep_stdout()
     messages = _read_stdin()
 
     def reply(**message: Any) -> None:
+        sys.stderr.flush()
         replies.write(json.dumps(message) + "\n")
         replies.flush()
 
-    job = Job.from_json(messages.get())
-    try:
-        _make(job, messages, lambda phase: reply(phase=phase))
-    except LightmobileError as error:
-        reply(error=error.to_dict())
-    except Exception as error:  # noqa: BLE001 - an exporter may raise anything
-        with suppress(OSError):
-            traceback.print_exc()
-        reply(error=_explain(error, Path(job.output_dir)).to_dict())
-    else:
+    while True:
+        os.chdir(json.loads(messages.get()))
+        job = Job.from_json(messages.get())
+        try:
+            _make(job, messages, lambda phase: reply(phase=phase))
+        except LightmobileError as error:
+            reply(error=error.to_dict())
+            break
+        except Exception as error:  # noqa: BLE001 - an exporter may raise anything
+            with suppress(OSError):
+                traceback.print_exc()
+            reply(error=_explain(error, Path(job.output_dir)).to_dict())
+            break
         reply(done=True)
+        _release_memory()
     # Freeing a converter's graphs and unloading its libraries takes up to a second.
-    sys.stderr.flush()
     os._exit(0)
 
 
@@ -100,13 +105,13 @@ def _make(job: Job, messages: queue.SimpleQueue[str], phase: Callable[[str], Non
     )
     phase("lowering")
     artifact = Path(job.name)
-    example = torch.zeros(job.spec.batch, 3, *job.input_size)
+    example = torch.zeros(job.spec.batch, job.preprocessing["channels"], *job.input_size)
     require_layers(module, job.spec.keep_fp)
     lowered = target.lower(module, job.spec, artifact, example, _images(job, phase))
     if job.require_full_delegation:
         require_whole(job.name, lowered.placements)
     _release_memory()
-    manifest = _manifest(job, lowered, source, artifact)
+    manifest = _manifest(job, lowered, source, artifact, _cost(job, module, artifact))
     reference = Path(json.loads(messages.get())["reference"])
     phase("verifying")
     parity = _verify(artifact, manifest, module, reference, job.spec.min_sqnr)
@@ -136,7 +141,15 @@ def _release_memory() -> None:
             trim(0)
 
 
-def _manifest(job: Job, lowered: Lowered, weights: WeightSource, artifact: Path) -> Manifest:
+def _cost(job: Job, module: nn.Module, artifact: Path) -> Cost:
+    from lightmobile.export.counting import count
+
+    return count(module, job.spec, job.input_size, job.preprocessing["channels"], artifact)
+
+
+def _manifest(
+    job: Job, lowered: Lowered, weights: WeightSource, artifact: Path, cost: Cost
+) -> Manifest:
     backend = target_info(job.spec.target).backends[job.spec.backend]
     return Manifest(
         model=job.model,
@@ -159,6 +172,7 @@ def _manifest(job: Job, lowered: Lowered, weights: WeightSource, artifact: Path)
         quantization=_quantization(job),
         lowering=lowered.lowering,
         placements=lowered.placements,
+        cost=cost,
     )
 
 
@@ -188,11 +202,11 @@ def _verify(
     reference: Path,
     min_sqnr: float | None,
 ) -> Parity:
-    from lightmobile.export.verification.parity import check
+    from lightmobile.export.verification.parity import check, comparable_weights
     from lightmobile.export.verification.reference import Reference
     from lightmobile.models.bridges.constants import computed_constants
 
-    weights = {name: tensor.numpy() for name, tensor in module.state_dict().items()}
+    weights = comparable_weights(manifest, module)
     computed = computed_constants(module)
     return check(artifact, manifest, Reference.load(reference), weights, computed, min_sqnr)
 

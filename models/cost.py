@@ -17,6 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from lightmobile.models.bridges.foreign import Foreign
 from lightmobile.models.fusion import fuse
 from lightmobile.models.registry import build, model_info
 
@@ -43,10 +44,15 @@ class Operator:
         Elements it writes, if a convolution, a linear layer or a max pool; else 0
         (Dollár et al., CVPR 2021, arXiv:2103.06877).
     bytes
-        Ideal traffic: every input and parameter read once, the output written once. A view, such
-        as a slice, moves nothing, and is no operator here; what reads it reads only its elements.
+        Its traffic in fp32: every input and parameter read once, the output written once. A view,
+        such as a slice, moves nothing, and is no operator here; what reads it reads only its
+        elements.
+    weight_bytes
+        What of it is parameters.
     shape
         Of the output.
+    kernel, groups
+        Of a convolution; else empty and 1.
     """
 
     name: str
@@ -56,7 +62,25 @@ class Operator:
     params: int
     activations: int
     bytes: int
+    weight_bytes: int
     shape: tuple[int, ...]
+    kernel: tuple[int, ...] = ()
+    groups: int = 1
+
+    @property
+    def family(self) -> str:
+        """Its kind, and of a convolution which one: ``depthwise 3x3``, ``conv 1x1``."""
+        if not self.kernel:
+            return self.kind
+        side = "x".join(map(str, self.kernel))
+        if self.groups == 1:
+            return f"conv {side}"
+        return f"{'depthwise' if self.groups == self.shape[1] else 'grouped'} {side}"
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it only puts elements elsewhere: a kernel that wrote them there would do."""
+        return self.kind in _COPIES
 
 
 @dataclass(frozen=True)
@@ -87,14 +111,31 @@ class Complexity:
 
     @property
     def bytes(self) -> int:
-        """Ideal traffic of all operators, each for itself."""
+        """Traffic of all operators in fp32, each for itself."""
         return sum(row.bytes for row in self.rows)
+
+    @property
+    def weight_bytes(self) -> int:
+        """What of it is parameters."""
+        return sum(row.weight_bytes for row in self.rows)
+
+    @property
+    def ideal_bytes(self) -> int:
+        """Traffic without the operators that only copy: the channels touched, and no others."""
+        return sum(row.bytes for row in self.rows if not row.is_copy)
+
+    @property
+    def working_set_bytes(self) -> int:
+        """Activations of the operator that touches most of them, in fp32."""
+        return max((row.bytes - row.weight_bytes for row in self.rows), default=0)
 
 
 def complexity(
     model_or_name: str | nn.Module,
     input_size: tuple[int, int] | None = None,
     fused: bool = False,
+    *,
+    channels: int = 3,
 ) -> Complexity:
     """Count what one image costs.
 
@@ -106,6 +147,8 @@ def complexity(
         Height and width in pixels; where None, a name's own, and 224x224 for a module.
     fused
         Count the deployed form.
+    channels
+        Of a module's input.
 
     Raises
     ------
@@ -113,7 +156,9 @@ def complexity(
         There is no such model.
     """
     if isinstance(model_or_name, str):
-        input_size = input_size or model_info(model_or_name).input_size
+        facts = model_info(model_or_name)
+        input_size = input_size or facts.input_size
+        channels = facts.preprocessing.channels
         with torch.device("meta"):
             model = build(model_or_name, {}, input_size=input_size)
     else:
@@ -122,7 +167,7 @@ def complexity(
     counter = _Counter(model)
     # A network through a bridge is on the CPU: code that is not ours need not bear the other.
     device = next((parameter.device for parameter in model.parameters()), None)
-    image = torch.zeros(1, 3, *(input_size or (224, 224)), device=device)
+    image = torch.zeros(1, channels, *(input_size or (224, 224)), device=device)
     # Attention as the matrix products that it is, not as one operator of some processor.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
         model(image)
@@ -130,7 +175,9 @@ def complexity(
 
 
 def _on_meta(model: nn.Module) -> nn.Module:
-    """Return a copy of `model` without memory for its tensors."""
+    """Return a copy of `model` without memory for its tensors; of a foreign one, a whole copy."""
+    if isinstance(model, Foreign):
+        return copy.deepcopy(model)
     ghosts: dict[int, Any] = {}
     for parameter in model.parameters():
         ghosts[id(parameter)] = nn.Parameter(parameter.detach().to("meta"))
@@ -145,7 +192,8 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, model: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.rows: list[Operator] = []
-        self._unread = {id(parameter) for parameter in model.parameters()}
+        self._parameters = {id(parameter) for parameter in model.parameters()}
+        self._unread = {*self._parameters}
         self._running: list[str] = []
         self._zeros: dict[str, int] = {}
         for name, module in model.named_modules():
@@ -187,9 +235,15 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             biases=output.numel() if _has_bias(aten, args) else 0,
             params=params - zeros if params else 0,
             activations=output.numel() if kind in _WRITES_ACTIVATIONS else 0,
-            bytes=sum(tensor.numel() * tensor.element_size() for tensor in [*inputs, output]),
+            bytes=_size([*inputs, output]),
+            weight_bytes=_size([tensor for tensor in inputs if self._is_parameter(tensor)]),
             shape=tuple(output.shape),
+            **_kernel(aten, args),
         )
+
+    def _is_parameter(self, tensor: torch.Tensor) -> bool:
+        source = tensor if tensor._base is None else tensor._base
+        return id(source) in self._parameters
 
     def _first_read(self, tensor: torch.Tensor) -> int:
         """Return the size of the parameter behind `tensor`, if none has read it yet."""
@@ -198,6 +252,10 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return 0
         self._unread.remove(id(source))
         return source.numel()
+
+
+def _size(tensors: list[torch.Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def _batch_norm(x: torch.Tensor, *_: object) -> tuple[torch.Tensor, ...]:
@@ -209,6 +267,12 @@ def _is_view(func: Any) -> bool:
     return any(
         result.alias_info and not result.alias_info.is_write for result in func._schema.returns
     )
+
+
+def _kernel(aten: str, args: tuple[Any, ...]) -> dict[str, Any]:
+    if aten != "convolution":
+        return {}
+    return {"kernel": tuple(args[1].shape[2:]), "groups": int(args[-1])}
 
 
 def _has_bias(aten: str, args: tuple[Any, ...]) -> bool:
@@ -237,4 +301,5 @@ _COUNTED: dict[str, tuple[str, Callable[[tuple[Any, ...], torch.Tensor], int]]] 
     "max_pool2d_with_indices": ("max_pool", _none),
     "adaptive_max_pool2d": ("max_pool", _none),
 }
+_COPIES = frozenset({"cat", "clone", "constant_pad_nd"})
 _WRITES_ACTIVATIONS = frozenset({"conv", "linear", "max_pool"})

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
-__all__ = ["fuse"]
+__all__ = ["fuse", "keep_training_form"]
 
 
 @runtime_checkable
@@ -19,6 +19,14 @@ class Reparameterizable(Protocol):
         ...
 
 
+_KEPT = "keeps_training_form"
+
+
+def keep_training_form(module: nn.Module) -> None:
+    """Let `fuse` leave `module` as it is, to be deployed unfused and compared."""
+    object.__setattr__(module, _KEPT, True)
+
+
 def fuse(module: nn.Module) -> nn.Module:
     """Return the deployed form of `module`, which stays as it is.
 
@@ -27,6 +35,8 @@ def fuse(module: nn.Module) -> nn.Module:
 
     Works on the meta device too.
     """
+    if getattr(module, _KEPT, False):
+        return copy.deepcopy(module).eval()
     forms: dict[int, Any] = {}
     _collect(module, forms)
     # deepcopy takes an object found in its memo for already copied, which puts the deployed

@@ -165,7 +165,7 @@ def _load(model: nn.Module, checkpoint: str | Path | Download) -> dict[str, Any]
 def _check_input_size(model: nn.Module, facts: ModelFacts) -> None:
     height, width = facts.input_size
     try:
-        model(torch.empty(1, 3, height, width, device="meta"))
+        model(torch.empty(1, facts.preprocessing.channels, height, width, device="meta"))
     except RuntimeError as error:
         raise UsageError(
             f"{facts.name} cannot take an input of {height}x{width}",

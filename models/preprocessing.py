@@ -34,6 +34,9 @@ class Preprocessing:
         Filter of the resize.
     mean, std
         Of the red, green and blue channel, where a pixel lies between 0 and 1.
+    channels
+        Of the input. An operator within a network sees features, not colours: the further
+        channels are the first three, each time shifted to another place.
     """
 
     resize: int
@@ -41,6 +44,7 @@ class Preprocessing:
     interpolation: Literal["bilinear", "bicubic"]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    channels: int = 3
 
 
 def preprocess(images: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
@@ -53,14 +57,27 @@ def preprocess(images: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArr
 
     Returns
     -------
-    [N, 3, H, W], contiguous.
+    [N, C, H, W], contiguous; C is 3 but for operators.
     """
     import numpy as np
 
     mean = np.asarray(preprocessing.mean, np.float32)
     std = np.asarray(preprocessing.std, np.float32)
     normal = (images.astype(np.float32) / np.float32(255) - mean) / std
-    return np.ascontiguousarray(normal.transpose(0, 3, 1, 2))
+    colours = normal.transpose(0, 3, 1, 2)
+    if preprocessing.channels == 3:
+        return np.ascontiguousarray(colours)
+    return _features(colours, preprocessing.channels)
+
+
+def _features(colours: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """Return [N, C, H, W] of shifted copies of [N, 3, H, W]."""
+    import numpy as np
+
+    width = colours.shape[3]
+    shifts = range(-(-channels // 3))
+    copies = [np.roll(colours, (at // width, at % width), axis=(2, 3)) for at in shifts]
+    return np.ascontiguousarray(np.concatenate(copies, axis=1)[:, :channels])
 
 
 def load_image(path: Path, preprocessing: Preprocessing) -> NDArray[np.float32]:

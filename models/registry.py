@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from lightmobile import plugins
 from lightmobile.errors import UsageError
+from lightmobile.models import operators
 from lightmobile.models.bridges import function, timm_bridge
+from lightmobile.models.names import ModelName
 from lightmobile.models.preprocessing import Preprocessing
 from lightmobile.models.scaling import Scaling
 
@@ -146,7 +148,10 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 def model_info(name: str) -> ModelFacts:
-    """Return the facts of model `name`, which may be scaled: ``regnety_400mf@dWr:8``.
+    """Return the facts of model `name`.
+
+    It may be scaled, and carry options: ``regnety_400mf@dWr:8``, ``vanillanet_5,act_num=4``; what
+    is published of the plain one does not hold of it.
 
     Raises
     ------
@@ -154,6 +159,18 @@ def model_info(name: str) -> ModelFacts:
         There is no such model, and the message suggests the nearest names; or it cannot be
         scaled like that.
     """
+    parsed = ModelName.parse(name)
+    if operators.is_operator(name):
+        return operators.facts(name, parsed)
+    if parsed.base == name:
+        return _plain_info(name)
+    facts = _plain_info(parsed.base).at(parsed.resolution)
+    classes = parsed.options.get("num_classes", facts.num_classes)
+    return replace(facts, name=name, num_classes=classes, published={}, pretrained="")
+
+
+def _plain_info(name: str) -> ModelFacts:
+    """Return the facts of a model whose name has no options."""
     if bridge := _bridge(name):
         facts: ModelFacts = bridge.facts(name)
         return facts
@@ -186,7 +203,8 @@ def create_model(
     Parameters
     ----------
     name
-        One of `list_models`, ``timm:NAME`` or ``package.module:function``.
+        One of `list_models`, ``timm:NAME``, ``package.module:function`` or ``op:OPERATOR``, with
+        options where wanted: ``vanillanet_5,act_num=4``.
     checkpoint
         File with its weights; its paper's initialisation where None.
     pretrained
@@ -233,25 +251,38 @@ def build(
     """Build a model on torch's current device.
 
     One from a bridge is built on the CPU, whatever the device, with weights drawn from `seed`, for
-    images of `input_size`; ours take all sizes.
+    images of `input_size`; ours take all sizes. `overrides` come before the options of the name.
     """
-    if bridge := _bridge(name):
+    parsed = ModelName.parse(name)
+    options = parsed.options | overrides
+    if operators.is_operator(name):
+        network = operators.build(name, options)
+    elif bridge := _bridge(parsed.base):
         from lightmobile.models.bridges.foreign import Foreign
 
-        network = bridge.build(name, overrides, seed)
-        return Foreign(network, name, input_size or model_info(name).input_size)
-    facts = model_info(name)
+        inner = bridge.build(parsed.base, options, seed)
+        network = Foreign(inner, name, input_size or model_info(name).input_size)
+    else:
+        network = _build_ours(name, parsed.base, options)
+    if parsed.training:
+        from lightmobile.models.fusion import keep_training_form
+
+        keep_training_form(network)
+    return network
+
+
+def _build_ours(name: str, plain: str, options: dict[str, Any]) -> nn.Module:
+    facts = _plain_info(plain)
     importlib.import_module(facts.module)
-    base, at, scaling = name.partition("@")
+    base, at, scaling = plain.partition("@")
     factors = {"factors": Scaling.parse(scaling).factors} if at else {}
-    options = dict(overrides)
     features_only = options.pop("features_only", False)
     try:
         network = _BUILDERS[base](**factors, **options)
         return _backbone(network) if features_only else network
     except (TypeError, ValueError) as error:
         raise UsageError(
-            f"{name} cannot be built with {overrides}",
+            f"{name} cannot be built with {options}",
             why=str(error),
             fix=f"Options and their values: help({facts.module})",
         ) from error

@@ -80,7 +80,9 @@ def initialize(model: nn.Module, facts: ModelFacts, seed: int = 0) -> None:
     output = model.eval()(torch.from_numpy(images).double())
     for hook in hooks:
         hook.remove()
-    if isinstance(output, torch.Tensor):  # A backbone's features have no bias to centre them.
+    if (
+        isinstance(output, torch.Tensor) and run
+    ):  # A backbone's features have no bias to centre them.
         _centre([*run][-1], output)
     model.float()
 

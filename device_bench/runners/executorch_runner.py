@@ -48,6 +48,9 @@ class ExecuTorchEngine(Engine):
 
     def load(self, request: Load) -> None:
         """Map the program file into memory and initialise its method."""
+        # The last artifact goes first: together they might not fit into memory.
+        self._method = self._program = None
+        self._tensors = []
         if request.threads is not None:
             # "Unsafe" while a program is loaded: its delegates hold the pool of their day.
             self._binding._unsafe_reset_threadpool(request.threads)
@@ -66,7 +69,6 @@ class ExecuTorchEngine(Engine):
                 "have here: it runs on a phone"
             )
         self._method = self._program.load_method("forward")
-        self._tensors = []  # of a load that its inputs did not fit
         self.delegates = named
 
     def set_inputs(self, inputs: list[Array]) -> None:

@@ -43,6 +43,7 @@ class LiteRTEngine(Engine):
 
     def load(self, request: Load) -> None:
         """Map the model file into memory, delegate, and allocate its tensors."""
+        self._interpreter = None  # the last one goes first
         self._interpreter = self._make_interpreter(
             model_path=request.artifact, num_threads=request.threads
         )

@@ -128,8 +128,7 @@ class _Runner:
             return _failed(request.op, error)
 
     def _load(self, engine: Engine, request: Load) -> Loaded:
-        if self._loaded:
-            raise ValueError("a session loads once")
+        self._loaded = False
         if request.compute not in engine.computes:
             raise Unsupported(f"{engine.runtime} has no compute unit {request.compute!r} here")
         if request.threads is not None and request.threads > (os.cpu_count() or 1):

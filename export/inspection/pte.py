@@ -5,6 +5,7 @@ Slots are those of ``exir/_serialize/program.fbs`` of ExecuTorch 1.5.1.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -21,6 +22,7 @@ from lightmobile.export.manifest import Placement
 from lightmobile.export.verification import vulkan_payload, xnnpack
 from lightmobile.export.verification.flatbuffer import map_file
 from lightmobile.export.verification.pte import Program, dtype_of
+from lightmobile.export.verification.stored import bits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from lightmobile.export.verification.flatbuffer import Table
     from lightmobile.export.verification.stored import Stored
 
-__all__ = ["read"]
+__all__ = ["kernel_calls", "read"]
 
 _KERNEL_CALL = 1  # InstructionArguments
 _TENSOR = 5  # KernelTypes
@@ -72,6 +74,38 @@ def read(path: Path) -> Contents:
             planned_bytes=tuple(size for plan in plans for size in plan.numbers(8, "<i8")[1:]),
         ),
     )
+
+
+def kernel_calls(plan: Table) -> Iterator[tuple[str, int, int]]:
+    """Yield the kernels that a method calls itself, and the bytes of their inputs and outputs.
+
+    The last tensor among a kernel's arguments is what it writes.
+    """
+    values = plan.tables(2)
+    calls = [
+        call
+        for chain in plan.tables(5)
+        for step in chain.tables(2)
+        if step.integer(0, "B") == _KERNEL_CALL and (call := step.table(1))
+    ]
+    for name, call in zip(_kernels(plan), calls, strict=True):
+        tensors = [index for index in call.numbers(1, "<i4") if _tensor_at(values, index)]
+        *read, written = dict.fromkeys(tensors)
+        yield name, sum(_bytes(values, index) for index in read), _bytes(values, written)
+
+
+def _tensor_at(values: list[Table], index: int) -> Table | None:
+    if not 0 <= index < len(values):
+        raise ValueError(f"it has no value {index}")
+    value = values[index]
+    return value.table(1) if value.integer(0, "B") == _TENSOR else None
+
+
+def _bytes(values: list[Table], index: int) -> int:
+    tensor = _tensor_at(values, index)
+    if tensor is None:
+        return 0
+    return math.prod(tensor.numbers(2, "<i4")) * bits_of(dtype_of(tensor)) // 8
 
 
 def _kernels(plan: Table) -> Iterator[str]:

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     from lightmobile.export.verification.flatbuffer import Table
 
-__all__ = ["read"]
+__all__ = ["each_operator", "read"]
 
 _CUSTOM = "CUSTOM"
+_ABSENT = -1  # an input that is left out
 _BLOCKS = 2  # QuantizationDetails
 
 
@@ -55,6 +56,24 @@ def read(path: Path) -> Contents:
         weights=weights_by_format(_weights(model)),
         memory=Memory(note="LiteRT allocates when it loads", live_bytes=_live_bytes(model, main)),
     )
+
+
+def each_operator(model: Model, graph: Table) -> Iterator[tuple[str, int, int]]:
+    """Yield each operator's name, and the bytes of its inputs and outputs; shapes do not count."""
+    tensors = graph.tables(0)
+
+    def size(indices: list[int]) -> int:
+        return sum(_bytes(model, _at(tensors, index)) for index in {*indices} - {_ABSENT})
+
+    for name, operator in zip(_operators(model, graph), graph.tables(3), strict=True):
+        yield name, size(operator.numbers(1, "<i4")), size(operator.numbers(2, "<i4"))
+
+
+def _bytes(model: Model, tensor: Table) -> int:
+    dtype = _dtype(tensor)
+    if "float" not in dtype and model.content(tensor) and not tensor.table(4):
+        return 0  # a shape, or axes
+    return Stored.of("", bits_of(dtype), tensor.numbers(0, "<i4"), None).bytes
 
 
 def _operators(model: Model, graph: Table) -> Iterator[str]:

@@ -114,6 +114,7 @@ def lower(
     path: Path,
     *,
     input_size: tuple[int, int] | None = None,
+    channels: int = 3,
     images: CalibrationImages | None = None,
 ) -> Lowered:
     """Write `module` as `spec` says to `path`, in this process and without verification.
@@ -128,6 +129,8 @@ def lower(
         A new file, or for Core ML a new folder.
     input_size
         Height and width where `spec` leaves them to the model.
+    channels
+        Of the input.
     images
         What calibrates a quantized precision.
 
@@ -150,7 +153,7 @@ def lower(
     if images is None and PRECISIONS[spec.precision].calibrated:
         raise UsageError(f"{spec.precision} needs images to calibrate with", fix="Give images")
     require_layers(module, spec.keep_fp)
-    example = torch.zeros(spec.batch, 3, *size)
+    example = torch.zeros(spec.batch, channels, *size)
     return load_target(spec.target).lower(module, spec, path, example, images)
 
 

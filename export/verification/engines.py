@@ -238,7 +238,8 @@ def open_engines(artifact: Path, manifest: Manifest) -> list[Engine]:
     if manifest.target not in ENGINES:
         raise UsageError(f"Nothing here can run an artifact for {manifest.target!r}")
     height, width = manifest.input_size
-    image = (3, height, width) if manifest.layout == "nchw" else (height, width, 3)
+    channels = manifest.preprocessing.channels
+    image = (channels, height, width) if manifest.layout == "nchw" else (height, width, channels)
     engines = []
     for kind in _BY_BACKEND.get((manifest.target, manifest.backend), ENGINES[manifest.target]):
         with blaming(artifact, "loaded"):

@@ -16,12 +16,14 @@ from lightmobile.export.verification.metrics import (
     top1_agreement,
 )
 from lightmobile.export.verification.weights import compare_weights
+from lightmobile.models.names import ModelName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import nn
 
     from lightmobile.export.manifest import Manifest
     from lightmobile.export.verification.engines import Engine
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Outputs = tuple[Array, ...]
 
-__all__ = ["check"]
+__all__ = ["check", "comparable_weights"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def check(
     artifact: Path,
     manifest: Manifest,
     reference: Reference,
-    weights: Mapping[str, NDArray[Any]],
+    weights: Mapping[str, NDArray[Any]] | None,
     computed: Iterable[tuple[NDArray[Any], frozenset[str]]] = (),
     min_sqnr: float | None = None,
 ) -> Parity:
@@ -64,7 +66,7 @@ def check(
     reference
         Inputs and the deployed module's outputs for them.
     weights
-        The deployed module's tensors, float32, by name: ``{name: tensor.numpy()}`` of its state.
+        What `comparable_weights` gives: the deployed module's tensors, float32, by name.
     computed
         What the module computes from weights alone, each with their names.
     min_sqnr
@@ -82,8 +84,10 @@ def check(
         bar = replace(bar, sqnr_db=min_sqnr)
     engines = open_engines(artifact, manifest)
     readable = [held for engine in engines if (held := engine.constants()) is not None]
-    constants = {name: constant for held in readable for name, constant in held.items()}
-    compared = compare_weights(constants, weights, manifest.precision, computed) if readable else 0
+    compared = 0
+    if readable and weights is not None:
+        constants = {name: constant for held in readable for name, constant in held.items()}
+        compared = compare_weights(constants, weights, manifest.precision, computed)
     figures = [_figures(engine, artifact, manifest, reference, bar) for engine in engines]
     worst = _Figures(
         max_abs=max(figure.max_abs for figure in figures),
@@ -100,6 +104,16 @@ def check(
         training_rel_l2=reference.training_rel_l2,
         **asdict(worst),
     )
+
+
+def comparable_weights(manifest: Manifest, deployed: nn.Module) -> dict[str, NDArray[Any]] | None:
+    """Return the tensors of `deployed` by name, as they must lie in its artifact.
+
+    None of a training form: its norms are folded by the exporter, in an order of its own.
+    """
+    if ModelName.parse(manifest.model).training:
+        return None
+    return {name: tensor.numpy() for name, tensor in deployed.state_dict().items()}
 
 
 def _figures(

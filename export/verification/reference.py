@@ -48,9 +48,9 @@ class Reference:
     Attributes
     ----------
     seeded
-        Normal noise from a seed, float32 ``[16, 3, height, width]``.
+        Normal noise from a seed, float32 ``[16, channels, height, width]``.
     photographs
-        Preprocessed crops of photographs, float32 ``[64, 3, height, width]``.
+        Preprocessed crops of photographs, float32 ``[64, channels, height, width]``.
     seeded_outputs, photograph_outputs
         The module's outputs, one array ``[images, ...]`` an output.
     training_rel_l2
@@ -138,7 +138,7 @@ def make_reference(
 
     height, width = input_size or facts.input_size
     seeded = np.random.Generator(np.random.PCG64(seed)).standard_normal(
-        (SEEDED, 3, height, width), np.float32
+        (SEEDED, facts.preprocessing.channels, height, width), np.float32
     )
     photographs = preprocess(crops(PHOTOGRAPHS, (height, width), seed), facts.preprocessing)
     reference = Reference(

@@ -16,6 +16,7 @@ __all__ = ["believable_manifest", "hash_matches", "limits_for"]
 
 _MOST_MANIFEST_BYTES = 16 << 20
 _MOST_PIXELS = 1 << 24
+_MOST_NUMBERS = 1 << 26
 
 
 def believable_manifest(artifact: Path) -> Manifest:
@@ -35,12 +36,14 @@ def believable_manifest(artifact: Path) -> Manifest:
     manifest = read_manifest(artifact)
     height, width = manifest.input_size
     seed = manifest.weights.seed
+    channels = manifest.preprocessing.channels
     for believable, why in (
         (manifest.file == artifact.name, f"It is about {manifest.file!r}"),
         (
-            min(height, width, manifest.batch) >= 1
-            and height * width * manifest.batch <= _MOST_PIXELS,
-            f"It tells of {manifest.batch} images of {height}x{width} at once",
+            min(height, width, manifest.batch, channels) >= 1
+            and height * width * manifest.batch <= _MOST_PIXELS
+            and height * width * manifest.batch * channels <= _MOST_NUMBERS,
+            f"It tells of {manifest.batch} inputs of {channels}x{height}x{width} at once",
         ),
         (manifest.layout in ("nchw", "nhwc"), f"It tells of a layout {manifest.layout!r}"),
         (manifest.preprocessing.crop == manifest.input_size, "Its crop is not its input"),

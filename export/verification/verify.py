@@ -139,7 +139,7 @@ def rank_layers(
 
 def prove(job: dict[str, Any]) -> dict[str, Any]:
     """Do the work of `verify`, in the child."""
-    from lightmobile.export.verification.parity import check
+    from lightmobile.export.verification.parity import check, comparable_weights
     from lightmobile.export.verification.reference import make_reference
     from lightmobile.models.bridges.constants import computed_constants
 
@@ -148,7 +148,7 @@ def prove(job: dict[str, Any]) -> dict[str, Any]:
     reference = make_reference(
         prepared.training, prepared.deployed, prepared.facts, manifest.input_size
     )
-    weights = {name: tensor.numpy() for name, tensor in prepared.deployed.state_dict().items()}
+    weights = comparable_weights(manifest, prepared.deployed)
     computed = computed_constants(prepared.deployed)
     artifact = Path(job["artifact"])
     return check(artifact, manifest, reference, weights, computed, job["min_sqnr"]).model_dump()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["constants", "operators", "stored"]
+__all__ = ["constants", "operators", "stored", "traffic"]
 
 _NO_OFFSET = 2**64 - 1
 _QUANTIZED = 2  # XValueUnion
@@ -52,6 +52,25 @@ ScaledDotProductAttention BatchMatrixMultiply Concatenate5 ConvTranspose2d Recip
 Gelu Tanh Exp Sin Copy Cos
 """
 _NODES = _NAMES.split()
+# The slots of a node's inputs and of its output; of a node that is not here they are the 1x1's.
+_ONE = ((0,), 1)
+_TWO = ((0, 1), 2)
+_SLOTS: dict[str, tuple[tuple[int, ...], int]] = {
+    **dict.fromkeys(("Add", "Div", "Minimum", "Multiply", "Subtract", "Maximum", "PReLU"), _TWO),
+    "BatchMatrixMultiply": _TWO,
+    "FullyConnected": ((0, 1, 2), 3),
+    **dict.fromkeys(("Conv2d", "DepthwiseConv2d", "ConvTranspose2d"), ((15, 16, 17), 18)),
+    **dict.fromkeys(("AvgPooling2d", "MaxPooling2d"), ((10,), 11)),
+    **dict.fromkeys(("StaticTranspose", "StaticResizeBilinear2D", "StaticReshape"), ((2,), 3)),
+    **dict.fromkeys(("StaticConstantPad", "StaticSlice"), ((3,), 4)),
+    **dict.fromkeys(("ELU", "LeakyReLU"), ((1,), 2)),
+    "ArgMaxPooling2d": ((6,), 7),
+    "ScaledDotProductAttention": ((0, 1, 2, 3, 4), 5),
+    "Concatenate2": ((1, 2), 5),
+    "Concatenate3": ((1, 2, 3), 5),
+    "Concatenate4": ((1, 2, 3, 4), 5),
+    "Concatenate5": ((1, 2, 3, 4, 7), 5),
+}
 
 
 def constants(
@@ -84,6 +103,39 @@ def operators(payload: memoryview) -> Counter[str]:
     """Count the operators of one graph, by XNNPACK's names."""
     graph, _ = _open(payload, {})
     return Counter(_operator(node.integer(0, "B")) for node in graph.tables(1))
+
+
+def traffic(payload: memoryview) -> int:
+    """Return the bytes that the operators of one graph read and write.
+
+    Each reads its inputs and weights once and writes its output once; a slice reads what it keeps.
+    """
+    graph, _ = _open(payload, {})
+    sizes = {}
+    for value in graph.tables(2):
+        tensor, _grid = _tensor(value)
+        if tensor:
+            sizes[tensor.integer(6, "I")] = _size(tensor)
+    total = 0
+    for node in graph.tables(1):
+        name, body = _operator(node.integer(0, "B")), node.table(1)
+        if body is None:
+            raise ValueError("a node of an XNNPACK graph is empty")
+        inputs, output = _SLOTS.get(name, _ONE)
+        written = sizes.get(body.integer(output, "I"), 0)
+        read = [sizes.get(number, 0) for number in {body.integer(slot, "I") for slot in inputs}]
+        total += written + (written if name == "StaticSlice" else sum(read))
+    return total
+
+
+def _size(tensor: Table) -> int:
+    kind = tensor.integer(0, "h")
+    if kind == _INDICES:
+        return 0
+    if kind not in _FORMATS:
+        raise ValueError(f"XNNPACK's data type {kind} is not known")
+    form, bits = _FORMATS[kind]
+    return Stored.of(form, bits, tensor.numbers(2, "<u4"), None).bytes
 
 
 def stored(payload: memoryview, named: Mapping[str, memoryview]) -> list[Stored]:

@@ -34,6 +34,7 @@ def _add_commands() -> None:
     # These modules import click alone; what a command needs is imported when it runs.
     from lightmobile.cli import (
         bench,
+        bench_ops,
         cache,
         devices,
         doctor,
@@ -59,6 +60,7 @@ def _add_commands() -> None:
         verify.verify,
         evaluate.evaluate,
         bench.bench,
+        bench_ops.bench_ops,
         devices.devices,
         results.results,
         report.report,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lightmobile.device_bench.benchmark import BenchReport
     from lightmobile.device_bench.results import Result
 
-__all__ = ["FIELDS", "bench", "print_results"]
+__all__ = ["FIELDS", "bench", "print_results", "whole_numbers"]
 
 FIELDS = (
     "id",
@@ -160,7 +160,7 @@ def bench(
             runtimes=tuple(runtimes.split(",")) if runtimes else None,
             precision=precision,
             batch=batch,
-            threads=_whole_numbers(threads),
+            threads=whole_numbers(threads, "--threads"),
             cores=tuple(cores.split(",")) if cores else (None,),
             clocks=clocks,
             untrained=untrained,
@@ -198,12 +198,13 @@ def _print_report(outcome: BenchReport, csv_: bool, document: dict[str, Any]) ->
         )
 
 
-def _whole_numbers(text: str) -> tuple[int, ...]:
+def whole_numbers(text: str, option: str) -> tuple[int, ...]:
+    """Return the numbers of a list such as ``1,2,4``, given for `option`."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise click.BadParameter(
-            f"{text!r} is no number, and no list such as 1,2,4", param_hint="--threads"
+            f"{text!r} is no number, and no list such as 1,2,4", param_hint=option
         ) from None
 
 

@@ -33,7 +33,7 @@ _PREPROCESSING = Preprocessing(
 def is_function(name: str) -> bool:
     """Tell whether the model `name` is a user's code, which building it runs."""
     head, colon, _ = name.partition(":")
-    return bool(colon) and "@" not in head and head != "timm"
+    return bool(colon) and "@" not in head and head not in ("timm", "op")
 
 
 def search_path(name: str) -> list[str]:

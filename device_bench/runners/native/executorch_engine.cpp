@@ -81,7 +81,13 @@ std::optional<int> ExecuTorchEngine::threads() const {
 }
 
 void ExecuTorchEngine::load(const Load& request) {
+  // The last program goes first, with all that lies in its memory.
   inputs_.clear();
+  input_values_.clear();
+  outputs_.clear();
+  tracer_ = nullptr;
+  module_.reset();
+  own_outputs_.clear();
   if (request.threads) {
     auto* pool = get_threadpool();
     if (pool == nullptr ||

@@ -70,7 +70,7 @@ json Runner::carry_out(const Hello&) {
 }
 
 json Runner::carry_out(const Load& request) {
-  if (is_loaded_) throw Usage("a session loads once");
+  is_loaded_ = false;
   if (request.compute != "cpu") {
     throw Unsupported(engine_->runtime() + " has no compute unit '" + request.compute + "' here");
   }

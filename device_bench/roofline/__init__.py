@@ -1,0 +1,1 @@
+"""How near operators and models come to what the device can do: its ceilings, and their bounds."""

@@ -1,0 +1,336 @@
+"""What a session of `lightmobile bench-ops` found: operators, their roofs, PConv against DWConv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lightmobile.device_bench.findings import Cell, Column, Findings, Row, Table
+from lightmobile.device_bench.roofline.bounds import Bound, bound_of
+from lightmobile.device_bench.roofline.ceilings import (
+    Ceilings,
+    Conditions,
+    ceilings_of,
+    conditions_of,
+    cost_of,
+)
+from lightmobile.device_bench.roofline.charts import bandwidth_chart, roofline_charts
+from lightmobile.device_bench.roofline.operators import (
+    OPERATORS,
+    operator_name,
+    paper_figures,
+    size_of,
+    title_of,
+)
+from lightmobile.device_bench.roofline.probes import probe_of
+from lightmobile.device_bench.statistics import Ratio, paired_figure
+from lightmobile.models.names import ModelName
+
+if TYPE_CHECKING:
+    from lightmobile.device_bench.results import Result
+
+__all__ = ["QUESTION", "above_the_roof", "operator_findings"]
+
+QUESTION = "What do operators cost here, and how near do they come to what the device can do?"
+
+_LATENCY = (
+    Column("latency_ms", "latency ms", 4),
+    Column("latency_low_ms", "low", 4),
+    Column("latency_high_ms", "high", 4),
+)
+_SHARE = (
+    Column("share", "share of its roof"),
+    Column("share_low", "low"),
+    Column("share_high", "high"),
+)
+_RUN = (
+    Column("runtime", "runtime"),
+    Column("precision", "precision"),
+    Column("threads", "threads"),
+    Column("batch", "batch"),
+)
+_COLUMNS = (
+    Column("size", "size"),
+    Column("operator", "operator"),
+    *_RUN,
+    *_LATENCY,
+    Column("mmacs", "MMACs", 4),
+    Column("gflops", "GFLOPS"),
+    Column("ideal_mb", "ideal MB"),
+    Column("lowered_mb", "lowered MB"),
+    Column("intensity", "MACs/byte"),
+    Column("lowered_intensity", "MACs/byte, lowered"),
+    Column("binds", "bound by"),
+    *_SHARE,
+)
+_PAPER = (
+    Column("size", "size"),
+    Column("operator", "operator"),
+    *_RUN,
+    Column("gflops", "GFLOPS here"),
+    Column("paper_cpu", "paper, CPU"),
+    Column("paper_arm", "paper, ARM"),
+    Column("paper_gpu", "paper, GPU"),
+)
+_VERSUS = (
+    Column("size", "size"),
+    *_RUN,
+    Column("against", "PConv against"),
+    Column("flops_ratio", "FLOPS ratio"),
+    Column("flops_low", "low"),
+    Column("flops_high", "high"),
+    Column("time_ratio", "time ratio"),
+    Column("time_low", "low"),
+    Column("time_high", "high"),
+)
+_PAIRS = (
+    ("pconv", "dwconv"),
+    ("pconv", "dwconv_wide"),
+    ("pconv_pwconv", "dwconv_pwconv"),
+    ("pconv_pwconv", "conv"),
+)
+
+
+def operator_findings(results: Sequence[Result]) -> Findings:
+    """Return what the results of one session say of operators."""
+    session = results[0].session
+    ceilings = ceilings_of(results)
+    operators = [result for result in results if _is_operator(result)]
+    emulated = any(result.configuration.emulated for result in results)
+    tables = [Table("Operators", _COLUMNS, tuple(_rows(operators, ceilings)))]
+    if not emulated:
+        tables += [
+            Table("PConv against its rivals", _VERSUS, tuple(_versus_rows(operators))),
+            Table("Beside the paper's own", _PAPER, tuple(_paper_rows(operators))),
+        ]
+    return Findings(
+        study=session.study,
+        question=QUESTION,
+        session=session.id,
+        device=session.device.label,
+        tables=tuple(table for table in tables if table.rows),
+        charts=()
+        if emulated
+        else (*roofline_charts(operators, ceilings), *bandwidth_chart(ceilings)),
+        summary=() if emulated else tuple(_sentences(operators, ceilings)),
+        notes=_NOTES,
+        quick=session.quick,
+        emulated=emulated,
+    )
+
+
+_NOTES = (
+    "A FLOP is one multiply-accumulate, as the papers count.",
+    "Ideal bytes: inputs and weights read once, outputs written once, only the channels that are "
+    "touched. Lowered: what the operators in the file read and write, slices and concatenations "
+    "that copy among it.",
+    "A roof is the best that any runtime reached here, in the same rounds, with the same precision "
+    "and threads: large products and convolutions for arithmetic; for bandwidth, streams whose "
+    "working set is as large as the operator's.",
+    "The paper: FasterNet's author in issue 1 of its repository, other devices (his CPU and ARM).",
+)
+
+
+def above_the_roof(results: Iterable[Result]) -> list[str]:
+    """Return the operators that were faster than their roof by more than the interval, in words.
+
+    There should be none: a ceiling or a count would be wrong.
+    """
+    measured = list(results)
+    ceilings = ceilings_of(measured)
+    return [
+        f"{result.configuration.model} on {result.configuration.runtime}: "
+        f"{bound.share:.2f} of its roof"
+        for result in measured
+        if _is_operator(result)
+        and (bound := _bound(result, ceilings)) is not None
+        and bound.is_exceeded
+    ]
+
+
+def _is_operator(result: Result) -> bool:
+    return probe_of(result.configuration.model) is None and bool(result.slices)
+
+
+def _bound(result: Result, ceilings: Mapping[Conditions, Ceilings]) -> Bound | None:
+    above = ceilings.get(conditions_of(result))
+    if above is None or result.configuration.emulated:
+        return None
+    return bound_of(result, above)
+
+
+def _run(result: Result) -> dict[str, Cell]:
+    ran = result.configuration
+    return {
+        "runtime": ran.runtime,
+        "precision": ran.precision,
+        "threads": result.threads,
+        "batch": ran.batch,
+    }
+
+
+def _rows(operators: Iterable[Result], ceilings: Mapping[Conditions, Ceilings]) -> Iterator[Row]:
+    for result in operators:
+        model = result.configuration.model
+        cells: dict[str, Cell] = {
+            "size": size_of(model),
+            "operator": title_of(model),
+            **_run(result),
+        }
+        sources = [result.id]
+        if not result.configuration.emulated:
+            found = result.latency
+            cells |= {
+                "latency_ms": found.median / 1e6,
+                "latency_low_ms": _ms(found.ci95.low),
+                "latency_high_ms": _ms(found.ci95.high),
+            }
+        if (facts := result.configuration.facts) and (cost := facts.cost):
+            ideal = cost.activation_bytes + cost.weight_bytes
+            cells |= {
+                "mmacs": cost.macs / 1e6,
+                "ideal_mb": ideal / 1e6,
+                "intensity": cost.macs / ideal if ideal else None,
+            }
+            if cost.lowered_bytes:
+                cells |= {
+                    "lowered_mb": cost.lowered_bytes / 1e6,
+                    "lowered_intensity": cost.macs / cost.lowered_bytes,
+                }
+            if not result.configuration.emulated:
+                cells["gflops"] = cost.macs / result.latency.median
+        if bound := _bound(result, ceilings):
+            cells |= {
+                "binds": bound.binds,
+                "share": bound.share,
+                "share_low": bound.share_ci95.low,
+                "share_high": bound.share_ci95.high,
+            }
+            sources += bound.results
+        yield Row(cells, tuple(sources))
+
+
+def _ms(nanoseconds: float | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e6
+
+
+def _paper_rows(operators: Iterable[Result]) -> Iterator[Row]:
+    for result in operators:
+        known = paper_figures(result.configuration.model)
+        facts = result.configuration.facts
+        if not known or facts is None or facts.cost is None:
+            continue
+        mflops = known["mflops"]
+        cells: dict[str, Cell] = {
+            "size": size_of(result.configuration.model),
+            "operator": title_of(result.configuration.model),
+            **_run(result),
+            "gflops": facts.cost.macs / result.latency.median,
+            "paper_cpu": mflops / known["cpu_ms"],
+            "paper_arm": mflops / known["arm_ms"] if "arm_ms" in known else None,
+            "paper_gpu": mflops * known["gpu_kfps"],
+        }
+        yield Row(cells, (result.id,))
+
+
+def _pairs(operators: Iterable[Result]) -> Iterator[tuple[str, str, Result, Result]]:
+    """Yield the operators of `_PAIRS` that were measured alike, with their names."""
+    known: dict[tuple[object, ...], Result] = {}
+    for result in operators:
+        facts = result.configuration.facts
+        if facts and facts.cost:
+            known[_alike(result, result.configuration.model)] = result
+    for result in known.values():
+        options = ModelName.parse(result.configuration.model).options
+        if not {"channels", "size", "layers"} <= options.keys():
+            continue
+        size, layers = (options["channels"], options["size"]), options["layers"]
+        for first, second in _PAIRS:
+            if operator_name(first, size, layers) == result.configuration.model:
+                other = known.get(_alike(result, operator_name(second, size, layers)))
+                if other is not None:
+                    yield first, second, result, other
+
+
+def _alike(result: Result, model: str) -> tuple[object, ...]:
+    ran = result.configuration
+    return (model, ran.runtime, ran.backend, ran.batch, *conditions_of(result))
+
+
+def _ratios(first: Result, second: Result) -> tuple[Ratio, Ratio]:
+    """Return the ratios of FLOPS and of time, the first over the second."""
+    work = cost_of(first).macs / max(1, cost_of(second).macs)
+    return (
+        paired_figure((first, second), lambda ours, theirs: work * theirs / ours),
+        paired_figure((first, second), lambda ours, theirs: ours / theirs),
+    )
+
+
+def _versus_rows(operators: Sequence[Result]) -> Iterator[Row]:
+    for first, second, ours, theirs in _pairs(operators):
+        flops, time = _ratios(ours, theirs)
+        cells: dict[str, Cell] = {
+            "size": size_of(ours.configuration.model),
+            **_run(ours),
+            "against": _versus(first, second),
+            "flops_ratio": flops.median,
+            "flops_low": flops.ci95.low,
+            "flops_high": flops.ci95.high,
+            "time_ratio": time.median,
+            "time_low": time.ci95.low,
+            "time_high": time.ci95.high,
+        }
+        yield Row(cells, (ours.id, theirs.id))
+
+
+def _versus(first: str, second: str) -> str:
+    wide = ", 6 times as wide" if OPERATORS[second][2] != 1 else ""
+    titles = [title_of(operator_name(each, (96, 56), 10)) for each in (first, second)]
+    return f"{titles[0]} / {titles[1]}{wide}"
+
+
+def _sentences(
+    operators: Sequence[Result], ceilings: Mapping[Conditions, Ceilings]
+) -> Iterator[str]:
+    for first, second, ours, theirs in _pairs(operators):
+        if first != "pconv":
+            continue
+        flops, time = _ratios(ours, theirs)
+        wide = ", at six times the width" if second == "dwconv_wide" else " at equal width"
+        yield (
+            f"{size_of(ours.configuration.model)}, {_where(ours)}: PConv does "
+            f"{_times(flops)} the FLOPS of DWConv{wide}, and takes {_times(time)} its time"
+            f"{_decided(time)}."
+        )
+    for conditions, above in ceilings.items():
+        bounds = [
+            bound
+            for result in operators
+            if conditions_of(result) == conditions
+            and (bound := _bound(result, ceilings)) is not None
+        ]
+        if bounds:
+            memory = sum(bound.binds == "memory" for bound in bounds)
+            yield (
+                f"{conditions[0]}, {conditions[1] or 'all'} thread(s): arithmetic peaks at "
+                f"{above.macs_per_second / 1e9:.3g} GFLOPS; memory bounds {memory} of "
+                f"{len(bounds)} operators, arithmetic the others."
+            )
+
+
+def _where(result: Result) -> str:
+    ran = result.configuration
+    return f"{ran.runtime} {ran.precision}, {result.threads or 'any number of'} thread(s)"
+
+
+def _times(ratio: Ratio) -> str:
+    low, high = ratio.ci95.low, ratio.ci95.high
+    interval = "" if low is None or high is None else f" [{low:.3g}, {high:.3g}]"
+    return f"{ratio.median:.3g}{interval} times"
+
+
+def _decided(time: Ratio) -> str:
+    low, high = time.ci95.low, time.ci95.high
+    if low is None or high is None or low <= 1 <= high:
+        return ": which of them is faster is undecided"
+    return ": DWConv is faster" if low > 1 else ": PConv is faster"
