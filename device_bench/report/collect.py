@@ -23,7 +23,7 @@ __all__ = ["OPERATOR", "collect"]
 OPERATOR = "op:"
 _SHORTEST = 7
 
-FindingsOf = Callable[[Sequence[Result]], Findings]
+FindingsOf = Callable[[Sequence[Result]], Findings | None]
 Key = tuple[Any, ...]
 
 
@@ -129,11 +129,16 @@ def _telling(ids: Sequence[str]) -> int:
     return length
 
 
-def _registered(results: Sequence[Result]) -> Findings:
+def _registered(results: Sequence[Result]) -> Findings | None:
+    from lightmobile.device_bench.roofline.bench_ops import STUDY
+    from lightmobile.device_bench.roofline.operator_study import operator_findings
+
+    if results[0].session.study == STUDY:
+        return operator_findings(results)
     from importlib import import_module
 
     studies = import_module("lightmobile.device_bench.studies.registry")
-    found: Findings = studies.findings_of(results)
+    found: Findings | None = studies.findings_of(results)
     return found
 
 
@@ -158,9 +163,14 @@ def _findings(
             notes.append(f"{where} is not shown: the filter leaves part of its results out.")
         else:
             try:
-                shown.append(findings_of(group))
+                found_here = findings_of(group)
             except (LightmobileError, ImportError) as error:
                 notes.append(f"{where} cannot be shown: {error}")
+                continue
+            if found_here:
+                shown.append(found_here)
+            else:
+                notes.append(f"{where} is a study that this version does not know.")
     newest = {group[0].session.id for group in latest.values()}
     earlier = [group[0].session for group in groups if group[0].session.id not in newest]
     return tuple(shown), tuple(earlier), tuple(notes)

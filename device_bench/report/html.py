@@ -20,6 +20,7 @@ from lightmobile.device_bench.report.report import Report
 from lightmobile.device_bench.report.rows_chart import RowsChart, draw_rows
 from lightmobile.device_bench.report.sections import Group, Plane, absent, sections
 from lightmobile.device_bench.report.svg import require_matplotlib
+from lightmobile.device_bench.report.tables import filled
 from lightmobile.errors import UsageError
 from lightmobile.text import aligned
 
@@ -55,6 +56,7 @@ def html(report: Report) -> str:
         sections=sections(report),
         absent=absent(report),
         drawings=lambda group: _drawings(group, numbers),
+        filled=filled,
         column_kinds=_column_kinds,
         cell=_cell,
         numbers=lambda row: _numbers(row.results, numbers),
@@ -106,11 +108,9 @@ def _draw(chart: RowsChart | Plane, numbers: dict[str, int]) -> Drawing | None:
     return draw(chart.name, chart.chart, numbers, caption=chart.caption, front=chart.front)
 
 
-def _column_kinds(table: Table) -> list[str]:
+def _column_kinds(table: Table, columns: Sequence[Column]) -> list[str]:
     """Return the class of each column's cells: figures, ids, long words, or none."""
-    return [
-        _kind([row.cells.get(column.key) for row in table.rows], column) for column in table.columns
-    ]
+    return [_kind([row.cells.get(column.key) for row in table.rows], column) for column in columns]
 
 
 def _kind(cells: Sequence[object], column: Column) -> str:
@@ -118,7 +118,7 @@ def _kind(cells: Sequence[object], column: Column) -> str:
         return "id"
     words = [cell for cell in cells if isinstance(cell, str)]
     if all(_INTERVAL.fullmatch(cell) for cell in words):
-        return "n" if any(cell is not None for cell in cells) else ""
+        return "n"
     return "w" if max(map(len, words)) > _LONG else ""
 
 

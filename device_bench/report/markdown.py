@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from lightmobile.device_bench.findings import Claim, Row, Table
+from lightmobile.device_bench.findings import Claim, Column, Row, Table
 from lightmobile.device_bench.report.report import DeviceCard, Report
 from lightmobile.device_bench.report.sections import Group, absent, sections
+from lightmobile.device_bench.report.tables import filled
 from lightmobile.text import figure, printable
 
 __all__ = ["markdown"]
@@ -74,17 +75,18 @@ def _claim(claim: Claim, report: Report) -> Iterator[str]:
 
 
 def _table(table: Table, report: Report) -> Iterator[str]:
-    titles = [*(column.title for column in table.columns), "result"]
+    columns = filled(table)
+    titles = [*(column.title for column in columns), "result"]
     yield "| " + " | ".join(map(_text, titles)) + " |"
     yield "|" + "---|" * len(titles)
     for row in table.rows[:_ROWS]:
-        yield "| " + " | ".join([*_cells(row, table), _ids(row.results, report)]) + " |"
+        yield "| " + " | ".join([*_cells(row, columns), _ids(row.results, report)]) + " |"
     if len(table.rows) > _ROWS:
         yield from ("", f"{_ROWS} of {len(table.rows)} rows; `--format csv` has them all.")
 
 
-def _cells(row: Row, table: Table) -> Iterator[str]:
-    for column in table.columns:
+def _cells(row: Row, columns: Sequence[Column]) -> Iterator[str]:
+    for column in columns:
         value = row.cells.get(column.key)
         yield _text(value) if isinstance(value, str) else figure(value, column.digits)
 

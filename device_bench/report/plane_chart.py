@@ -173,6 +173,9 @@ def _draw_line(
     name = next((point.label for point in points if point.label), "")
     mark = Mark(f"line s{place}", _numbers(points, numbers), name)
     canvas.line([point.x for point in points], [point.y for point in points], mark)
+    for point in points:
+        if point.low is not None:
+            _draw_point(canvas, place, replace(point, label=""), numbers, point.label, False, False)
 
 
 def _draw_point(

@@ -15,6 +15,7 @@ __all__ = [
     "cost",
     "earlier",
     "emulated",
+    "filled",
     "minutes",
     "numerics",
     "placement",
@@ -43,6 +44,15 @@ _WHAT: tuple[tuple[str, str, Write], ...] = (
 _ALWAYS = {"runtime", "precision", "threads"}
 
 
+def filled(table: Table) -> list[Column]:
+    """Return the columns in which a row has something; all of a table without rows."""
+    return [
+        column
+        for column in table.columns
+        if not table.rows or any(row.cells.get(column.key) is not None for row in table.rows)
+    ]
+
+
 def ranking(report: Report) -> Table:
     """Return every result of a model on a device, by device, the fastest first."""
     what = [each for each in _WHAT if each[0] != "backend" and _tells(each, report.entries)]
@@ -54,7 +64,7 @@ def ranking(report: Report) -> Table:
         (Column("load", "load ms"), lambda entry: entry.result.load_ms),
         (Column("first", "first ms"), lambda entry: entry.result.first_ms),
         (Column("memory", "peak MB"), lambda entry: _mega(entry.result.peak_memory_bytes)),
-        (Column("top1", "published top-1 %"), _top1),
+        (Column("top1", "top-1 %", 4), _top1),
         (Column("samples", "samples"), lambda entry: len(entry.result.samples_ns) or None),
         (Column("marks", ""), _marks),
     ]
