@@ -19,6 +19,7 @@ COMMANDS = (
     "info",
     "inspect",
     "models",
+    "report",
     "results",
     "runners",
     "scale",
