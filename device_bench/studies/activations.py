@@ -12,7 +12,7 @@ from lightmobile.device_bench.studies.estimate import Estimate
 from lightmobile.device_bench.studies.measured import Measured
 from lightmobile.device_bench.studies.scaling_strategies import TINY
 from lightmobile.device_bench.studies.study import Part, Study
-from lightmobile.device_bench.studies.tables import cells, columns, networks, point
+from lightmobile.device_bench.studies.tables import cells, estimated, networks, point
 
 __all__ = ["STUDY"]
 
@@ -61,8 +61,8 @@ def _analyse(measured: Measured) -> Part:
                 f"Correlation with latency over {len(parts)} networks",
                 (
                     Column("predictor", "predictor"),
-                    *columns("pearson", "Pearson"),
-                    *columns("spearman", "Spearman"),
+                    estimated("pearson", "Pearson"),
+                    estimated("spearman", "Spearman"),
                 ),
                 tuple(
                     Row(

@@ -19,7 +19,7 @@ from lightmobile.device_bench.findings import Column, Findings, Row, Table
 from lightmobile.device_bench.studies.claims import decide
 from lightmobile.device_bench.studies.estimate import Estimate
 from lightmobile.device_bench.studies.study import CheckpointStudy, Weights
-from lightmobile.device_bench.studies.tables import cells, columns
+from lightmobile.device_bench.studies.tables import cells, estimated
 from lightmobile.device_bench.studies.trained import bootstrap, trained_kernels
 from lightmobile.errors import UsageError
 
@@ -297,7 +297,7 @@ def _findings(
                     Column("channels", "channels"),
                     Column("operator", "operator"),
                     Column("macs", "MACs over the dense one's"),
-                    *columns("error", "relative error"),
+                    estimated("error", "relative error"),
                 ),
                 tuple(rows),
             ),

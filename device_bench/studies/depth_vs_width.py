@@ -6,7 +6,7 @@ from lightmobile.device_bench.findings import Chart, Column, Row, Series, Table
 from lightmobile.device_bench.studies.claims import decide
 from lightmobile.device_bench.studies.measured import Measured
 from lightmobile.device_bench.studies.study import Part, Study
-from lightmobile.device_bench.studies.tables import cells, columns, networks, point, ratios
+from lightmobile.device_bench.studies.tables import cells, estimated, networks, point, ratios
 
 __all__ = ["STUDY"]
 
@@ -90,7 +90,7 @@ def _beside_published(measured: Measured) -> Table:
         "Published networks beside the authors' A100",
         (
             Column("network", "network"),
-            *columns("ms", "median ms", 4),
+            estimated("ms", "median ms", 4),
             Column("published", "their ms"),
         ),
         tuple(rows),

@@ -8,7 +8,7 @@ from lightmobile.device_bench.findings import Claim, Column, Findings, Row, Tabl
 from lightmobile.device_bench.studies.claims import decide
 from lightmobile.device_bench.studies.estimate import Estimate
 from lightmobile.device_bench.studies.study import CheckpointStudy, Weights
-from lightmobile.device_bench.studies.tables import cells, columns
+from lightmobile.device_bench.studies.tables import cells, estimated
 from lightmobile.device_bench.studies.trained import bootstrap, trained_kernels
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _run(weights: Weights) -> Findings:
                 (
                     Column("kernels", "kernels"),
                     Column("positions", "positions"),
-                    *columns("mean", "mean |w|, normalised"),
+                    estimated("mean", "mean |w|, normalised"),
                 ),
                 tuple(
                     Row({"kernels": kind, "positions": where, **cells("mean", estimate)})

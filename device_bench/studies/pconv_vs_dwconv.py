@@ -8,7 +8,7 @@ from lightmobile.device_bench.studies.claims import decide
 from lightmobile.device_bench.studies.estimate import Estimate, written
 from lightmobile.device_bench.studies.measured import Measured
 from lightmobile.device_bench.studies.study import Part, Study
-from lightmobile.device_bench.studies.tables import cells, columns, networks, point, ratios
+from lightmobile.device_bench.studies.tables import cells, estimated, networks, point, ratios
 
 __all__ = ["STUDY"]
 
@@ -81,7 +81,7 @@ def _analyse(measured: Measured) -> Part:
                 operators,
                 "Operators, stacked",
                 more={part: cells("gflops", measured.gflops(part)) for part in operators},
-                extra=columns("gflops", "GFLOPS"),
+                extra=(estimated("gflops", "GFLOPS"),),
             ),
             ratios("FLOPS of PConv over DWConv's", [(at, e, {}) for at, e in flops], what="times"),
             ratios(
@@ -169,7 +169,7 @@ def _beside_published(measured: Measured) -> Table:
         "GFLOPS beside the authors' (from their times, issue 1 of their repository)",
         (
             Column("operator", "operator"),
-            *columns("here", "here"),
+            estimated("here", "here"),
             Column("gpu", "their GPU"),
             Column("cpu", "their CPU"),
             Column("arm", "their ARM"),

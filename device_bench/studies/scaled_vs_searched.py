@@ -76,7 +76,6 @@ def _relative(measured: Measured, first: str, second: str) -> dict[str, Cell]:
         "MACs, times": ours.macs / theirs.macs if theirs.macs else None,
         "parameters, times": ours.params / theirs.params if theirs.params else None,
         "activations, times": ours.activations / theirs.activations if theirs.activations else None,
-        "memory, times": measured.memory_ratio(first, second),
     }
 
 
@@ -120,7 +119,6 @@ STUDY = Study(
         "y_16gf": TINY["w1_g1"],
     },
     analyse=_analyse,
-    memory=True,
     notes=(
         "Each scaled network has its rival's MACs to 1 %, but the one of 16 GF, which has more. "
         "The paper scales 500 MF networks, of which RegNetY's was never published: 400 and 600 MF "

@@ -7,7 +7,7 @@ from lightmobile.device_bench.studies.claims import decide
 from lightmobile.device_bench.studies.estimate import Estimate
 from lightmobile.device_bench.studies.measured import Measured
 from lightmobile.device_bench.studies.study import Part, Study
-from lightmobile.device_bench.studies.tables import cells, columns, networks, point
+from lightmobile.device_bench.studies.tables import cells, estimated, networks, point
 
 __all__ = ["STUDY", "TINY"]
 
@@ -85,7 +85,7 @@ def _analyse(measured: Measured) -> Part:
     others = {part: ratio for part, ratio in against.items() if not part.endswith("@dWr")}
     extra = (
         Column("alpha", "alpha"),
-        *columns("over", "time a MAC over dWr's"),
+        estimated("over", "time a MAC over dWr's"),
         Column("memory", "memory over dWr's"),
     )
     tables = [

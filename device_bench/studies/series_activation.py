@@ -7,7 +7,7 @@ from lightmobile.device_bench.studies.claims import decide
 from lightmobile.device_bench.studies.estimate import Estimate
 from lightmobile.device_bench.studies.measured import Measured
 from lightmobile.device_bench.studies.study import Part, Study
-from lightmobile.device_bench.studies.tables import bars, cells, columns, networks
+from lightmobile.device_bench.studies.tables import bars, cells, estimated, networks
 
 __all__ = ["STUDY"]
 
@@ -47,7 +47,7 @@ def _analyse(measured: Measured) -> Part:
                 more=more,
                 extra=(
                     Column("macs_share", "its share of MACs, %"),
-                    *columns("time_share", "of time, %"),
+                    estimated("time_share", "of time, %"),
                 ),
             ),
             networks(
@@ -56,7 +56,7 @@ def _analyse(measured: Measured) -> Part:
                 "Shortcuts around each block",
                 more={each: more[each] for each in _SHORTCUTS},
                 extra=(
-                    *columns("over", "time over that without"),
+                    estimated("over", "time over that without"),
                     Column("memory", "peak memory over that without"),
                 ),
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lightmobile.device_bench.studies.claims import decide
 from lightmobile.device_bench.studies.measured import Measured
 from lightmobile.device_bench.studies.study import Part, Study
-from lightmobile.device_bench.studies.tables import bars, cells, columns, networks, ratios
+from lightmobile.device_bench.studies.tables import bars, cells, estimated, networks, ratios
 
 __all__ = ["STUDY"]
 
@@ -51,7 +51,7 @@ def _analyse(measured: Measured) -> Part:
                 measured.parts(*_OPERATORS),
                 "LightNet with one spatial operator or another",
                 more={each: cells("over", ratio) for each, ratio in floor.items()},
-                extra=columns("over", "time over the floor"),
+                extra=(estimated("over", "time over the floor"),),
             ),
             ratios(
                 "One operator against another",

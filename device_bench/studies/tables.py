@@ -9,7 +9,7 @@ from lightmobile.device_bench.schema_artifact import Cost
 from lightmobile.device_bench.studies.estimate import Estimate
 from lightmobile.device_bench.studies.measured import Measured
 
-__all__ = ["COUNTS", "bars", "cells", "columns", "counts", "networks", "point", "ratios"]
+__all__ = ["COUNTS", "bars", "cells", "counts", "estimated", "networks", "point", "ratios"]
 
 COUNTS = (
     Column("network", "network"),
@@ -35,13 +35,9 @@ def counts(cost: Cost | None) -> dict[str, Cell]:
     }
 
 
-def columns(key: str, title: str, digits: int = 3) -> tuple[Column, Column, Column]:
-    """Return the three columns of a figure and of its interval."""
-    return (
-        Column(key, title, digits),
-        Column(f"{key}_low", "95 % from", digits),
-        Column(f"{key}_high", "to", digits),
-    )
+def estimated(key: str, title: str, digits: int = 3) -> Column:
+    """Return the column of a figure that has an interval."""
+    return Column(key, title, digits, low=f"{key}_low", high=f"{key}_high")
 
 
 def cells(key: str, estimate: Estimate | None) -> dict[str, Cell]:
@@ -73,7 +69,7 @@ def networks(
             **(more or {}).get(part, {}),
         }
         rows.append(Row(row, (result.id,)))
-    timed = (*columns("ms", "median ms", 4), Column("peak_mb", "peak memory MB"))
+    timed = (estimated("ms", "median ms", 4), Column("peak_mb", "peak memory MB"))
     return Table(title, (*COUNTS, *timed, *extra), tuple(rows))
 
 
@@ -85,7 +81,7 @@ def ratios(
     keys = dict.fromkeys(key for _, _, more in listed for key in more)
     return Table(
         title,
-        (Column("compared", "compared"), *columns("ratio", what), *(Column(k, k) for k in keys)),
+        (Column("compared", "compared"), estimated("ratio", what), *(Column(k, k) for k in keys)),
         tuple(
             Row({"compared": label, **cells("ratio", each), **more}, each.results)
             for label, each, more in listed
