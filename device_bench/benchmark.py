@@ -14,7 +14,7 @@ import lightmobile
 from lightmobile.device_bench.devices import Device, open_device
 from lightmobile.device_bench.measure import Measurement
 from lightmobile.device_bench.passes import Passes
-from lightmobile.device_bench.plan import Clocks, Planned, Wishes, plan
+from lightmobile.device_bench.plan import Clocks, Planned, Wishes, check_precision, plan
 from lightmobile.device_bench.results import Result, results_of
 from lightmobile.device_bench.schedule import Schedule
 from lightmobile.device_bench.schema import Session, new_id, now
@@ -184,6 +184,8 @@ def bench(
     kinds = [cores] if isinstance(cores, str | None) else cores
     numbers = [threads] if isinstance(threads, int) else threads
     precisions = [precision] if isinstance(precision, str | None) else dict.fromkeys(precision)
+    for each in precisions:
+        check_precision(each)
     batches = [batch] if isinstance(batch, int) else dict.fromkeys(batch)
     wishes = Wishes(
         compute=compute,
@@ -208,9 +210,9 @@ def bench(
     )
     with tempfile.TemporaryDirectory(prefix="lightmobile-") as folder:
         planned: list[Planned] = []
-        for each, size in product(precisions, batches):
-            files = Path(folder) / f"{each}-{size}"
-            wished = replace(wishes, precision=each, batch=size)
+        for wanted, size in product(precisions, batches):
+            files = Path(folder) / f"{wanted}-{size}"
+            wished = replace(wishes, precision=wanted, batch=size)
             planned += plan(asked, where, wished, files, tell)
         way = None if litert_benchmark else (schedule, passes)
         return _measure(planned, where, lines, way, Path(folder), tell, seed, (study, quick))

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from lightmobile.device_bench.results import Result
     from lightmobile.device_bench.roofline.ceilings import Ceilings, Conditions
 
-__all__ = ["QUESTION", "model_findings"]
+__all__ = ["STUDY", "model_findings"]
 
-QUESTION = "What bounds a model here, and what share of that bound does it reach?"
+STUDY = "roofline"
+"""What its sessions are called."""
+
+_QUESTION = "What bounds a model here, and what share of that bound does it reach?"
 
 _COLUMNS = (
     Column("model", "model"),
@@ -54,7 +57,7 @@ def model_findings(results: Sequence[Result]) -> Findings:
     shares = [table for each in models if each.profile for table in share_tables(each)]
     return Findings(
         study=session.study,
-        question=QUESTION,
+        question=_QUESTION,
         session=session.id,
         device=session.device.label,
         tables=(Table("Models", _COLUMNS, tuple(_rows(models, ceilings))), *shares),

@@ -29,9 +29,12 @@ from lightmobile.models.names import ModelName
 if TYPE_CHECKING:
     from lightmobile.device_bench.results import Result
 
-__all__ = ["QUESTION", "above_the_roof", "operator_findings"]
+__all__ = ["STUDY", "above_the_roof", "operator_findings"]
 
-QUESTION = "What do operators cost here, and how near do they come to what the device can do?"
+STUDY = "bench-ops"
+"""What its sessions are called."""
+
+_QUESTION = "What do operators cost here, and how near do they come to what the device can do?"
 
 _LATENCY = Column("latency_ms", "latency ms", 4, "latency_low_ms", "latency_high_ms")
 _SHARE = Column("share", "share of its roof", 3, "share_low", "share_high")
@@ -93,7 +96,7 @@ def operator_findings(results: Sequence[Result]) -> Findings:
         ]
     return Findings(
         study=session.study,
-        question=QUESTION,
+        question=_QUESTION,
         session=session.id,
         device=session.device.label,
         tables=tuple(table for table in tables if table.rows),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lightmobile import plugins
 from lightmobile.device_bench.findings import Findings
 from lightmobile.device_bench.results import Result
+from lightmobile.device_bench.roofline.model_study import STUDY as MODELS
+from lightmobile.device_bench.roofline.model_study import model_findings
+from lightmobile.device_bench.roofline.operator_study import STUDY as OPERATORS
+from lightmobile.device_bench.roofline.operator_study import operator_findings
 from lightmobile.device_bench.studies import (
     activations,
     conv_approximation,
@@ -43,6 +47,10 @@ _STUDIES: dict[str, AnyStudy] = {
         conv_approximation.STUDY,
     )
 }
+_OF_THE_DEVICE: dict[str, Callable[[Sequence[Result]], Findings]] = {
+    OPERATORS: operator_findings,
+    MODELS: model_findings,
+}
 
 
 def list_studies() -> list[AnyStudy]:
@@ -68,11 +76,14 @@ def study(name: str) -> AnyStudy:
 
 
 def findings_of(results: Sequence[Result]) -> Findings | None:
-    """Return what the results of one session found; None where it measured no study of ours.
+    """Return what the results of one session found; None where it was no experiment of ours.
 
     It depends on the results alone, so whoever has the store can derive it again.
     """
     if not results:
         return None
-    asked = _STUDIES.get(results[0].session.study)
+    name = results[0].session.study
+    if name in _OF_THE_DEVICE:
+        return _OF_THE_DEVICE[name](results)
+    asked = _STUDIES.get(name)
     return findings(asked, results) if isinstance(asked, Study) else None

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 import click
 
 from lightmobile.errors import LightmobileError
+from lightmobile.text import figure, megabytes, percent, plain_cell, printable
 
 __all__ = [
     "Column",
@@ -65,11 +66,7 @@ def print_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print `rows` below `header`; text that a spreadsheet would run is made plain."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([_plain(cell) for cell in row] for row in rows)
-
-
-def _plain(cell: Any) -> Any:
-    return "'" + cell if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell
+    writer.writerows([plain_cell(cell) for cell in row] for row in rows)
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Any], title: str | None = None) -> None:
@@ -89,28 +86,6 @@ def print_table(columns: Sequence[Column], rows: Iterable[Any], title: str | Non
     if not console.is_terminal:
         console = Console(highlight=False, width=max(200, console.width))
     console.print(table)
-
-
-def printable(text: str) -> str:
-    """Return `text` with every control character, and so every terminal escape, made visible."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
-def figure(value: float | None, digits: int = 3) -> str:
-    """Return `value` with `digits` significant digits, or a dash where there is none."""
-    if value is None:
-        return "-"
-    return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}"
-
-
-def percent(share: float | None) -> str:
-    """Return a share of one in percent, or a dash where there is none."""
-    return "-" if share is None else f"{100 * share:.4g}%"
-
-
-def megabytes(count: int | None) -> str:
-    """Return a number of bytes in MB (1e6 bytes)."""
-    return "-" if count is None else f"{count / 1e6:.1f} MB"
 
 
 def say(text: str) -> None:

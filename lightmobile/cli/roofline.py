@@ -49,7 +49,7 @@ def roofline(
 ) -> None:
     """Set models beneath the device's ceilings, and tell where their cost goes."""
     from lightmobile.device_bench import bench
-    from lightmobile.device_bench.roofline.model_study import model_findings
+    from lightmobile.device_bench.roofline.model_study import STUDY, model_findings
     from lightmobile.device_bench.roofline.probes import probes
 
     with progress() as report:
@@ -64,7 +64,7 @@ def roofline(
             store=store,
             memory=False,
             profile=models,
-            study="roofline",
+            study=STUDY,
             quick=quick,
             progress=report,
         )

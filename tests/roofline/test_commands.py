@@ -8,6 +8,7 @@ from tests.cli import lightmobile
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_bench_ops_measures_operators_and_their_roofs(tmp_path):
     store = tmp_path / "store.jsonl"
     ran = lightmobile(
@@ -22,6 +23,7 @@ def test_bench_ops_measures_operators_and_their_roofs(tmp_path):
         "--store",
         store,
         "--json",
+        timeout=900,
     )
     # Code 3 would be an operator above its roof, which two rounds of a busy machine may show.
     assert ran.code in (0, 3), ran.err
@@ -40,6 +42,7 @@ def test_bench_ops_measures_operators_and_their_roofs(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_roofline_tells_where_a_models_cost_goes(tmp_path):
     ran = lightmobile(
         "roofline",
@@ -52,6 +55,7 @@ def test_roofline_tells_where_a_models_cost_goes(tmp_path):
         "--store",
         tmp_path / "store.jsonl",
         "--json",
+        timeout=900,
     )
     assert ran.code == 0, ran.err
     models, stages, kinds = ran.json["findings"]["tables"]
