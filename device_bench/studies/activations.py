@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from lightmobile.device_bench.findings import Chart, Column, Row, Series, Table
 from lightmobile.device_bench.schema_artifact import Cost
@@ -51,7 +52,7 @@ def _analyse(measured: Measured) -> Part:
         if "activations" not in known or other not in known:
             return None
         found = difference(known["activations"], known[other], times)
-        return found and Estimate(found.value, found.low, found.high, ids)
+        return found and replace(found, results=ids)
 
     linear = {name: pearson(column, times) for name, column in known.items()}
     ranked = {name: spearman(column, times) for name, column in known.items()}

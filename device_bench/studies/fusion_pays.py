@@ -60,7 +60,11 @@ def _analyse(measured: Measured) -> Part:
                 "The branches of RepSO and RefCO cost nothing at inference, since they merge into "
                 f"one ({_FALCON})",
                 "training form's time over the deployed form's, which merging must shorten",
-                [("RepSO", found.get("rep_so")), ("RefCO", found.get("ref_co"))],
+                [
+                    (title, found[each])
+                    for each, title in (("rep_so", "RepSO"), ("ref_co", "RefCO"))
+                    if each in found
+                ],
                 "above",
                 1,
             ),

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lightmobile.device_bench.results import Result
+from lightmobile.device_bench.schedule import MIN_BLOCKS
 from lightmobile.device_bench.schema import Configuration, Session
 from lightmobile.device_bench.schema_artifact import Cost
 from lightmobile.device_bench.statistics import paired_ratio
 from lightmobile.device_bench.studies.estimate import Estimate
 
-__all__ = ["Measured", "Setting", "group", "is_usable"]
+__all__ = ["FEWEST_ROUNDS", "Measured", "Setting", "group", "is_usable"]
 
+# Two processes give an interval that misses the truth half of the time.
+FEWEST_ROUNDS = MIN_BLOCKS
 # A pass of its own that failed leaves the latency as it is.
 _OTHER_PASSES = {"memory", "profile", "sustained"}
 
@@ -104,7 +107,8 @@ class Measured:
         if ours is None or theirs is None or not _rounds(ours) & _rounds(theirs):
             return None
         ratio = paired_ratio(ours, theirs)
-        return Estimate(ratio.median, ratio.ci95.low, ratio.ci95.high, (ours.id, theirs.id))
+        enough = ratio.rounds >= FEWEST_ROUNDS
+        return Estimate(ratio.median, ratio.ci95.low, ratio.ci95.high, (ours.id, theirs.id), enough)
 
     def gflops(self, part: str) -> Estimate | None:
         """Return the rate of arithmetic, 1e9 MACs a second: one MAC is one FLOP, as in papers."""

@@ -15,7 +15,7 @@ from lightmobile.device_bench.studies.tables import COUNTS, counts
 __all__ = ["QUICK", "AnyStudy", "CheckpointStudy", "Part", "Study", "Weights", "findings"]
 
 QUICK = (
-    "Quick size: tiny networks and few rounds prove that the machinery works. The verdicts speak "
+    "Quick size: tiny networks and few rounds prove that the machinery works. What it says is said "
     "of these networks, not of the papers'."
 )
 

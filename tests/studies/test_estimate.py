@@ -27,6 +27,41 @@ def test_an_interval_that_holds_the_border_decides_nothing(low, high, above) -> 
     assert estimate.below(1) == opposite[above]
 
 
+def test_an_interval_of_too_few_rounds_is_shown_and_decides_nothing() -> None:
+    shown = Estimate(2.0, 1.9, 2.1, decisive=False)
+    assert shown.above(1) == shown.below(1) == "undecided"
+    assert shown.through(lambda x: 2 * x) == Estimate(4.0, 3.8, 4.2, decisive=False)
+    claim = decide("paper", "ratio", [("one", shown)], "above", 1)
+    assert claim.verdict == "undecided"
+    assert "2 (1.9 to 2.1)" in claim.here
+    assert "Fewer than 4 rounds" in claim.here
+
+
+def test_many_cases_need_wider_intervals() -> None:
+    alone = Estimate(1.1, 1.02, 1.2)
+    assert alone.among(1) == alone
+    wide = alone.among(20)
+    assert wide.low is not None
+    assert wide.high is not None
+    assert (1.1 - wide.low) / 0.08 == pytest.approx(3.023 / 1.96, abs=0.001)
+    assert (wide.high - 1.1) / 0.1 == pytest.approx(3.023 / 1.96, abs=0.001)
+    assert Estimate(1.0).among(20) == Estimate(1.0)
+    cases = [(str(number), alone) for number in range(20)]
+    assert decide("paper", "ratio", cases[:1], "above", 1).verdict == "holds"
+    assert decide("paper", "ratio", cases, "above", 1).verdict == "undecided"
+
+
+def test_twenty_equal_networks_do_not_refute_that_they_are_equal() -> None:
+    random = np.random.default_rng(0)
+    refuted = 0
+    for _ in range(200):
+        # Figures that are 1 but for noise, with intervals that are right.
+        values = 1 + 0.02 * random.standard_normal(20)
+        cases = [(str(v), Estimate(v, v - 0.0392, v + 0.0392)) for v in values]
+        refuted += decide("paper", "ratio", cases, "below", 1).verdict == "does not hold"
+    assert refuted <= 10
+
+
 def test_a_falling_function_turns_the_interval_round() -> None:
     found = Estimate(2.0, 1.0, 4.0, ("a",)).through(lambda x: 1 / x)
     assert found == Estimate(0.5, 0.25, 1.0, ("a",))

@@ -224,3 +224,14 @@ def test_studies_of_weights_need_them(tmp_path) -> None:
         run_study("kernel-importance", checkpoint=tmp_path / "a.pth", images=tmp_path)
     with pytest.raises(UsageError, match="measures latencies"):
         run_study("spatial-operator", checkpoint=tmp_path / "a.pth")
+
+
+def test_two_rounds_decide_nothing_about_time() -> None:
+    results = made("spatial-operator", {"identity": 1, "dwconv": 2, "pconv": 1, "rep_so": 4})
+    found = findings_of([replace(each, slices=each.slices[:2]) for each in results])
+    assert found is not None
+    assert {claim.verdict for claim in found.claims} == {"undecided"}
+    assert all("Fewer than 4 rounds" in claim.here for claim in found.claims)
+    whole = findings_of(results)
+    assert whole is not None
+    assert "undecided" not in {claim.verdict for claim in whole.claims}
