@@ -53,12 +53,12 @@ def test_bad_words_are_told(words, part, tmp_path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_every_study_runs_in_its_small_size(tmp_path) -> None:
     store = tmp_path / "results.jsonl"
     printed = {}
     for name in TIMED:
-        done = lightmobile("study", name, "--quick", "--json", "--store", store)
+        done = lightmobile("study", name, "--quick", "--json", "--store", store, timeout=500)
         assert done.code == 0, done.err
         printed[name] = done.json["findings"]
     for name, found in printed.items():
