@@ -156,7 +156,8 @@ def bench(
         LiteRT's official ``benchmark_model`` for Android, which measures instead of our runners,
         also on the GPU. It keeps no samples, and has none of the passes above.
     study, quick
-        The experiment that is measured, and whether in its small size; the session's line says so.
+        The experiment that is measured, and whether in its small size, which sweeps suffice for;
+        the session's line says so.
     progress
         Called with a task (``latency``, ``memory``, ``operators``, ``numerics``, ``sustained``,
         ``cooling``, or a target that is exported) and how it stands.
@@ -232,7 +233,7 @@ def _measure(
     runnable = [each for each in planned if each.artifact is not None]
     reasons = {each.configuration.result: each.configuration.skipped or "" for each in planned}
     results: list[Result] = []
-    if way and len(runnable) > MOST_LIVE:
+    if way and (len(runnable) > MOST_LIVE or purpose[1]):
         way[0].rounds_per_block = 1
     if runnable:
         with device:
