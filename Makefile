@@ -27,19 +27,24 @@ $(STAMP): requirements/uv.txt requirements/lock.txt requirements/timm.txt pyproj
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@
 
-demo: setup  ## export FasterNet-T0 to every target, verify, benchmark, print the table
+demo: setup  ## export FasterNet-T0 to every target, verify, benchmark, write the report
 	$(BIN)/lightmobile export fasternet_t0 --target all
 	$(BIN)/lightmobile bench fasternet_t0 --time-budget 60
+	$(BIN)/lightmobile report -o lightmobile-out/report.html
 
+# Two processes, whatever the number of cores: exporters want gigabytes. Both begin somewhere in the
+# order of the tests and go on, so what a module's tests share is made in one of them; whoever is
+# done first takes the last half of what the other has left.
 test: setup  ## pass the tests
-	$(BIN)/python -m pytest -m "not nightly"
+	$(BIN)/python -m pytest -m "not nightly" -n 2 --dist worksteal
 
 quick: setup  ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not nightly and not slow"
 
-nightly: setup  ## the long tests, and every model at full size on every target
+nightly: setup  ## the long tests, and every model and study at full size
 	$(BIN)/python -m pytest -m nightly
 	$(BIN)/python -m benchmarks.matrix --again
+	$(BIN)/python -m benchmarks.studies
 
 check: setup  ## formatter, linter, type checker
 	$(BIN)/ruff format --check .

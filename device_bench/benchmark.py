@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -14,7 +14,7 @@ import lightmobile
 from lightmobile.device_bench.devices import Device, open_device
 from lightmobile.device_bench.measure import Measurement
 from lightmobile.device_bench.passes import Passes
-from lightmobile.device_bench.plan import Clocks, Planned, Wishes, plan
+from lightmobile.device_bench.plan import Clocks, Planned, Wishes, check_precision, plan
 from lightmobile.device_bench.results import Result, results_of
 from lightmobile.device_bench.schedule import Schedule
 from lightmobile.device_bench.schema import Session, new_id, now
@@ -97,7 +97,7 @@ def bench(
     time_budget: float = 60.0,
     store: Store | str | os.PathLike[str] | None = None,
     memory: bool = True,
-    profile: bool = False,
+    profile: bool | Collection[str] = False,
     numerics: bool = False,
     sustained_minutes: int | None = None,
     litert_benchmark: str | os.PathLike[str] | None = None,
@@ -147,7 +147,7 @@ def bench(
     memory
         Measure the memory too, in processes of its own.
     profile
-        Time every operator too, where the runtime can tell.
+        Time every operator too, where the runtime can tell; of all models, or of those named.
     numerics
         Compare the outputs, too, with PyTorch's and with those of the host's runtime.
     sustained_minutes
@@ -184,6 +184,8 @@ def bench(
     kinds = [cores] if isinstance(cores, str | None) else cores
     numbers = [threads] if isinstance(threads, int) else threads
     precisions = [precision] if isinstance(precision, str | None) else dict.fromkeys(precision)
+    for each in precisions:
+        check_precision(each)
     batches = [batch] if isinstance(batch, int) else dict.fromkeys(batch)
     wishes = Wishes(
         compute=compute,
@@ -201,13 +203,16 @@ def bench(
     tell = progress or (lambda _task, _phase: None)
     asked = [models] if isinstance(models, str | os.PathLike) else models or [DEFAULT_MODEL]
     passes = Passes(
-        memory=memory, profile=profile, numerics=numerics, sustained_minutes=sustained_minutes
+        memory=memory,
+        profile=profile if isinstance(profile, bool) else frozenset(profile),
+        numerics=numerics,
+        sustained_minutes=sustained_minutes,
     )
     with tempfile.TemporaryDirectory(prefix="lightmobile-") as folder:
         planned: list[Planned] = []
-        for each, size in product(precisions, batches):
-            files = Path(folder) / f"{each}-{size}"
-            wished = replace(wishes, precision=each, batch=size)
+        for wanted, size in product(precisions, batches):
+            files = Path(folder) / f"{wanted}-{size}"
+            wished = replace(wishes, precision=wanted, batch=size)
             planned += plan(asked, where, wished, files, tell)
         way = None if litert_benchmark else (schedule, passes)
         return _measure(planned, where, lines, way, Path(folder), tell, seed, (study, quick))

@@ -27,11 +27,15 @@ class Column:
         With the unit, where there is one: ``median ms``.
     digits
         Significant ones of a figure.
+    low, high
+        The keys of the ends of its 95 % interval, where it has one.
     """
 
     key: str
     title: str
     digits: int = 3
+    low: str = ""
+    high: str = ""
 
 
 @dataclass(frozen=True)

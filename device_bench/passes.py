@@ -36,7 +36,7 @@ class Passes:
     """Which passes are wanted beside the latency; see `bench`."""
 
     memory: bool = True
-    profile: bool = False
+    profile: bool | frozenset[str] = False
     numerics: bool = False
     sustained_minutes: int | None = None
 
@@ -47,7 +47,8 @@ def passes_of(wanted: Passes) -> dict[str, Pass]:
     if wanted.memory:
         passes["memory"] = measure_memory
     if wanted.profile:
-        passes["operators"] = measure_operators
+        models = None if wanted.profile is True else wanted.profile
+        passes["operators"] = lambda bench, member: measure_operators(bench, member, models)
     if wanted.numerics:
         passes["numerics"] = check_outputs
     if minutes := wanted.sustained_minutes:
@@ -72,8 +73,12 @@ def measure_memory(bench: Workbench, member: Member) -> None:
         )
 
 
-def measure_operators(bench: Workbench, member: Member) -> None:
-    """Time each operator of `member`."""
+def measure_operators(
+    bench: Workbench, member: Member, models: frozenset[str] | None = None
+) -> None:
+    """Time each operator of `member`, if it is one of `models`."""
+    if models is not None and member.configuration.model not in models:
+        return
     with bench.noting(member):
         trace = bench.device.scratch("trace")
         with bench.start(member) as session:

@@ -20,8 +20,9 @@ from lightmobile.export.artifact import sha256_of
 from lightmobile.export.manifest import Manifest, Tensor, read_manifest
 from lightmobile.export.precision import PRECISIONS
 from lightmobile.export.spec import TARGETS, ExportSpec
+from lightmobile.plugins import suggest
 
-__all__ = ["Clocks", "Planned", "Wishes", "plan"]
+__all__ = ["Clocks", "Planned", "Wishes", "check_precision", "plan"]
 
 Clocks = Literal["as-shipped", "fixed"]
 
@@ -60,6 +61,20 @@ class Planned:
     artifact: Path | None = None
     inputs: tuple[Tensor, ...] = ()
     by_name: bool = False
+
+
+def check_precision(precision: str | None) -> None:
+    """Check that there is such a precision anywhere.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    if precision is not None and precision not in PRECISIONS:
+        raise UsageError(
+            f"There is no precision {precision!r}", fix=f"Use {suggest(precision, PRECISIONS)}"
+        )
 
 
 def plan(

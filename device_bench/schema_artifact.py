@@ -71,25 +71,28 @@ class ArtifactFacts(Part):
 def facts_of(manifest: Manifest) -> ArtifactFacts:
     """Return what a store keeps of `manifest`."""
     cost, parity = manifest.cost, manifest.parity
-    placement = manifest.placements[0] if manifest.placements else None
-    return ArtifactFacts(
-        input_shape=manifest.inputs[0].shape if manifest.inputs else (),
-        file_bytes=manifest.file_bytes,
-        weights=manifest.weights.source,
-        cost=Cost(**{name: getattr(cost, name) for name in Cost.model_fields}) if cost else None,
-        placement=placement
-        and Placement(
-            delegate=placement.delegate,
-            subgraphs=placement.delegated_subgraphs,
-            delegated=sum(placement.delegated.values()),
-            undelegated=placement.undelegated,
-        ),
-        proof=parity
-        and Proof(
+    placed = manifest.placements[0] if manifest.placements else None
+    placement = proof = None
+    if placed:
+        placement = Placement(
+            delegate=placed.delegate,
+            subgraphs=placed.delegated_subgraphs,
+            delegated=sum(placed.delegated.values()),
+            undelegated=placed.undelegated,
+        )
+    if parity:
+        proof = Proof(
             method=parity.method,
             max_abs=parity.max_abs,
             rel_l2=parity.rel_l2,
             sqnr_db=parity.sqnr_db,
             top1_agreement=parity.top1_agreement,
-        ),
+        )
+    return ArtifactFacts(
+        input_shape=manifest.inputs[0].shape if manifest.inputs else (),
+        file_bytes=manifest.file_bytes,
+        weights=manifest.weights.source,
+        cost=Cost(**{name: getattr(cost, name) for name in Cost.model_fields}) if cost else None,
+        placement=placement,
+        proof=proof,
     )

@@ -78,9 +78,9 @@ class Operator:
         return f"{'depthwise' if self.groups == self.shape[1] else 'grouped'} {side}"
 
     @property
-    def is_copy(self) -> bool:
-        """Whether it only puts elements elsewhere: a kernel that wrote them there would do."""
-        return self.kind in _COPIES
+    def is_in_passing(self) -> bool:
+        """Whether the kernel before or after it could do it: it copies, or maps each element."""
+        return self.kind in _IN_PASSING
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ class Complexity:
 
     @property
     def ideal_bytes(self) -> int:
-        """Traffic without the operators that only copy: the channels touched, and no others."""
-        return sum(row.bytes for row in self.rows if not row.is_copy)
+        """Traffic of the operators that no other could do in passing: what must be moved."""
+        return sum(row.bytes for row in self.rows if not row.is_in_passing)
 
     @property
     def working_set_bytes(self) -> int:
@@ -301,5 +301,11 @@ _COUNTED: dict[str, tuple[str, Callable[[tuple[Any, ...], torch.Tensor], int]]] 
     "max_pool2d_with_indices": ("max_pool", _none),
     "adaptive_max_pool2d": ("max_pool", _none),
 }
-_COPIES = frozenset({"cat", "clone", "constant_pad_nd"})
+_IN_PASSING = frozenset(
+    {
+        *("cat", "clone", "constant_pad_nd"),
+        *("relu", "hardtanh", "hardswish", "hardsigmoid", "sigmoid", "silu", "gelu", "tanh"),
+        *("leaky_relu", "elu", "clamp"),
+    }
+)
 _WRITES_ACTIVATIONS = frozenset({"conv", "linear", "max_pool"})

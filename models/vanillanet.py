@@ -195,10 +195,16 @@ def _blocks(depth: int) -> Blocks:
 def _vanillanet(
     overrides: dict[str, Any], blocks: Blocks, *, width: int = 512, **variant: Any
 ) -> nn.Module:
-    """Build a variant; ``deploy=True`` in `overrides` means its deployed form."""
+    """Build a variant.
+
+    In `overrides`, ``width`` is the stem's, of which the blocks' are multiples, and ``deploy=True``
+    means the deployed form.
+    """
     units, strides = blocks
-    options = {"dims": [width * unit for unit in units], "strides": strides} | variant | overrides
+    options = dict(overrides)
+    width = options.pop("width", width)
     deploy = options.pop("deploy", False)
+    options = {"dims": [width * unit for unit in units], "strides": strides} | variant | options
     model = VanillaNet(**options)
     return fuse(model) if deploy else model
 

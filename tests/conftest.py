@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.once import common_folder
+
 pytest_plugins = ["tests.phone.plugin"]
+
+# The processes of `make test` share the cores: more threads would only wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -19,10 +25,12 @@ SHARED = ROOT.parent / "shared"
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the user's cache and results out of the tests, and the tests' out of the user's."""
-    folder = tmp_path_factory.mktemp("lightmobile")
-    os.environ["LIGHTMOBILE_CACHE"] = str(folder / "cache")
-    os.environ["LIGHTMOBILE_STORE"] = str(folder / "results.jsonl")
+    """Keep the user's cache and results out of the tests, and the tests' out of the user's.
+
+    The cache is that of all processes which run the tests together.
+    """
+    os.environ["LIGHTMOBILE_CACHE"] = str(common_folder(tmp_path_factory) / "cache")
+    os.environ["LIGHTMOBILE_STORE"] = str(tmp_path_factory.mktemp("store") / "results.jsonl")
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ COMMANDS = (
     "results",
     "runners",
     "scale",
+    "study",
     "verify",
 )
 
@@ -139,11 +140,18 @@ def test_completion_is_one_line():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("phase", ["importing", "lowering", "verifying"])
+@pytest.mark.parametrize(
+    ("phase", "stop"),
+    [
+        ("importing", signal.SIGTERM),
+        ("lowering", signal.SIGINT),
+        ("lowering", signal.SIGTERM),
+        ("verifying", signal.SIGINT),
+    ],
+)
 def test_interrupting_an_export_leaves_nothing(tmp_path, phase, stop):
     output = tmp_path / "out"
-    words = ["export", "fasternet_t0", "--no-cache", "--target", "executorch,coreml", "-o", output]
+    words = ["export", "fasternet_t0", "--no-cache", "--target", "tflite,coreml", "-o", output]
     process = subprocess.Popen(
         [*INTERRUPTIBLE, *map(str, words)],
         stderr=subprocess.PIPE,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+import pytest
 
 from lightmobile.models import list_models, model_info
 
@@ -57,6 +60,33 @@ MEMBERS: dict[str, dict[str, Any]] = {
     "starnet_s1": {"depths": ONE_EACH, "base_width": 4},
     "vanillanet_5": {"dims": (4, 8, 16, 32), "strides": (2, 2, 2)},
 }
+
+
+def one_of_each_family(names: Iterable[str]) -> list[Any]:
+    """Return parameters of a test that takes seconds a model: others wait for the night."""
+    return [
+        pytest.param(name, marks=[] if name in MEMBERS else pytest.mark.nightly) for name in names
+    ]
+
+
+def each_at_full_size(names: Iterable[str]) -> list[Any]:
+    """Return parameters of a test that makes all weights of each model, by its name.
+
+    Large ones wait for the night, unless they stand for their family.
+    """
+    return [pytest.param(name, marks=_marks(name)) for name in names]
+
+
+def _marks(name: str) -> list[Any]:
+    import torch
+
+    from lightmobile.models.registry import build
+
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in build(name, {}).parameters())
+    if count < 10e6:
+        return []
+    return [pytest.mark.slow] if name in MEMBERS else [pytest.mark.nightly]
 
 
 def families() -> set[str]:

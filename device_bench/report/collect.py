@@ -16,6 +16,7 @@ from lightmobile.device_bench.report.report import DeviceCard, Entry, Report, Sk
 from lightmobile.device_bench.results import Result, results_of
 from lightmobile.device_bench.schema import Failure, Line, Session, now
 from lightmobile.device_bench.store import Store
+from lightmobile.device_bench.studies.registry import findings_of as registered
 from lightmobile.errors import LightmobileError, UsageError
 
 __all__ = ["OPERATOR", "collect"]
@@ -54,7 +55,7 @@ def collect(
     kept = choice.of(found)
     devices = cards(kept)
     entries = _entries(kept, devices)
-    findings, earlier, notes = _findings(found, kept, devices, findings_of or _registered)
+    findings, earlier, notes = _findings(found, kept, devices, findings_of or registered)
     real = [entry for entry in entries if not _is_emulated(entry.result)]
     return Report(
         made=now(),
@@ -127,19 +128,6 @@ def _telling(ids: Sequence[str]) -> int:
     while len({each[:length] for each in ids}) < len(set(ids)):
         length += 1
     return length
-
-
-def _registered(results: Sequence[Result]) -> Findings | None:
-    from lightmobile.device_bench.roofline.bench_ops import STUDY
-    from lightmobile.device_bench.roofline.operator_study import operator_findings
-
-    if results[0].session.study == STUDY:
-        return operator_findings(results)
-    from importlib import import_module
-
-    studies = import_module("lightmobile.device_bench.studies.registry")
-    found: Findings | None = studies.findings_of(results)
-    return found
 
 
 def _findings(

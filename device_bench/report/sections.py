@@ -146,7 +146,7 @@ def _study(found: Findings) -> Group:
         charts=tuple(
             Plane(f"study-{name}-{number}", chart) for number, chart in enumerate(found.charts)
         ),
-        tables=found.tables,
+        tables=tuple(map(tables.with_intervals, found.tables)),
         claims=found.claims,
         text=(found.question, *found.summary),
         notes=(f"{size}Session {found.session}.", *found.notes),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -23,6 +24,7 @@ __all__ = [
     "ranking",
     "sessions",
     "skipped",
+    "with_intervals",
     "without_accuracy",
 ]
 
@@ -51,6 +53,39 @@ def filled(table: Table) -> list[Column]:
         for column in table.columns
         if not table.rows or any(row.cells.get(column.key) is not None for row in table.rows)
     ]
+
+
+def with_intervals(table: Table) -> Table:
+    """Return `table` with a column of words after each figure that has an interval."""
+    columns: list[Column] = []
+    for column in table.columns:
+        columns.append(column)
+        if column.low and column.high:
+            columns.append(Column(_interval_key(column), "95 % interval"))
+    rows = [
+        replace(
+            row,
+            cells=row.cells
+            | {
+                _interval_key(column): _interval_words(row.cells, column)
+                for column in table.columns
+                if column.low and column.high
+            },
+        )
+        for row in table.rows
+    ]
+    return Table(table.title, tuple(columns), tuple(rows))
+
+
+def _interval_key(column: Column) -> str:
+    return f"{column.key} interval"
+
+
+def _interval_words(cells: Mapping[str, Cell], column: Column) -> str | None:
+    low, high = cells.get(column.low), cells.get(column.high)
+    if not (isinstance(low, float) and isinstance(high, float)):
+        return None
+    return f"{aligned(low, column.digits)} – {aligned(high, column.digits)}"
 
 
 def ranking(report: Report) -> Table:

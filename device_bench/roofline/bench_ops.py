@@ -10,15 +10,18 @@ from lightmobile.device_bench.benchmark import BenchReport, bench
 from lightmobile.device_bench.devices import Device
 from lightmobile.device_bench.findings import Findings
 from lightmobile.device_bench.plan import Clocks
-from lightmobile.device_bench.roofline.operator_study import above_the_roof, operator_findings
+from lightmobile.device_bench.roofline.operator_study import (
+    STUDY,
+    above_the_roof,
+    operator_findings,
+)
 from lightmobile.device_bench.roofline.operators import OPERATORS, PAPER_SIZES, operator_names
 from lightmobile.device_bench.roofline.probes import probes
 from lightmobile.device_bench.store import Store
 from lightmobile.errors import VerificationError
 
-__all__ = ["STUDY", "OperatorReport", "bench_ops"]
+__all__ = ["OperatorReport", "bench_ops"]
 
-STUDY = "bench-ops"
 _QUICK_SIZES = ((16, 14), (32, 7))
 _QUICK_LAYERS = 2
 _QUICK_OPERATORS = ("dwconv", "dwconv_wide", "pconv", "pconv_pwconv", "dwconv_pwconv")

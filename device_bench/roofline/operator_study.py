@@ -29,20 +29,15 @@ from lightmobile.models.names import ModelName
 if TYPE_CHECKING:
     from lightmobile.device_bench.results import Result
 
-__all__ = ["QUESTION", "above_the_roof", "operator_findings"]
+__all__ = ["STUDY", "above_the_roof", "operator_findings"]
 
-QUESTION = "What do operators cost here, and how near do they come to what the device can do?"
+STUDY = "bench-ops"
+"""What its sessions are called."""
 
-_LATENCY = (
-    Column("latency_ms", "latency ms", 4),
-    Column("latency_low_ms", "low", 4),
-    Column("latency_high_ms", "high", 4),
-)
-_SHARE = (
-    Column("share", "share of its roof"),
-    Column("share_low", "low"),
-    Column("share_high", "high"),
-)
+_QUESTION = "What do operators cost here, and how near do they come to what the device can do?"
+
+_LATENCY = Column("latency_ms", "latency ms", 4, "latency_low_ms", "latency_high_ms")
+_SHARE = Column("share", "share of its roof", 3, "share_low", "share_high")
 _RUN = (
     Column("runtime", "runtime"),
     Column("precision", "precision"),
@@ -53,7 +48,7 @@ _COLUMNS = (
     Column("size", "size"),
     Column("operator", "operator"),
     *_RUN,
-    *_LATENCY,
+    _LATENCY,
     Column("mmacs", "MMACs", 4),
     Column("gflops", "GFLOPS"),
     Column("ideal_mb", "ideal MB"),
@@ -61,7 +56,7 @@ _COLUMNS = (
     Column("intensity", "MACs/byte"),
     Column("lowered_intensity", "MACs/byte, lowered"),
     Column("binds", "bound by"),
-    *_SHARE,
+    _SHARE,
 )
 _PAPER = (
     Column("size", "size"),
@@ -76,12 +71,8 @@ _VERSUS = (
     Column("size", "size"),
     *_RUN,
     Column("against", "PConv against"),
-    Column("flops_ratio", "FLOPS ratio"),
-    Column("flops_low", "low"),
-    Column("flops_high", "high"),
-    Column("time_ratio", "time ratio"),
-    Column("time_low", "low"),
-    Column("time_high", "high"),
+    Column("flops_ratio", "FLOPS ratio", 3, "flops_low", "flops_high"),
+    Column("time_ratio", "time ratio", 3, "time_low", "time_high"),
 )
 _PAIRS = (
     ("pconv", "dwconv"),
@@ -105,7 +96,7 @@ def operator_findings(results: Sequence[Result]) -> Findings:
         ]
     return Findings(
         study=session.study,
-        question=QUESTION,
+        question=_QUESTION,
         session=session.id,
         device=session.device.label,
         tables=tuple(table for table in tables if table.rows),

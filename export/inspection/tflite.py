@@ -71,7 +71,7 @@ def each_operator(model: Model, graph: Table) -> Iterator[tuple[str, int, int]]:
 
 def _bytes(model: Model, tensor: Table) -> int:
     dtype = _dtype(tensor)
-    if "float" not in dtype and model.content(tensor) and not tensor.table(4):
+    if "float" not in dtype and model.content(tensor) and not _grid(tensor)[0]:
         return 0  # a shape, or axes
     return Stored.of("", bits_of(dtype), tensor.numbers(0, "<i4"), None).bytes
 

@@ -45,8 +45,10 @@ def _add_commands() -> None:
         quantize_search,
         report,
         results,
+        roofline,
         runners,
         scale,
+        study,
         verify,
     )
 
@@ -61,6 +63,8 @@ def _add_commands() -> None:
         evaluate.evaluate,
         bench.bench,
         bench_ops.bench_ops,
+        roofline.roofline,
+        study.study,
         devices.devices,
         results.results,
         report.report,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -23,16 +23,7 @@ def print_findings(findings: Findings, csv_: bool) -> None:
             _print_rows(table)
         return
     for table in findings.tables:
-        columns = [
-            Column(
-                column.title,
-                partial(_cell, column),
-                "right" if _is_figure(table, column) else "left",
-            )
-            for column in table.columns
-            if any(row.cells.get(column.key) is not None for row in table.rows)
-        ]
-        print_table(columns, table.rows, title=table.title)
+        _print_table(table)
     for claim in findings.claims:
         click.echo(f"{claim.verdict.upper()}: {printable(claim.here)}")
         click.echo(f"  The paper: {printable(claim.paper)}")
@@ -42,11 +33,31 @@ def print_findings(findings: Findings, csv_: bool) -> None:
         click.echo(click.style(printable(note), dim=True))
 
 
+def _print_table(table: Table) -> None:
+    columns = []
+    everywhere = []
+    for column in table.columns:
+        found = {_cell(column, row) for row in table.rows}
+        if len(found) == 1 and len(table.rows) > 1:
+            # What all rows share is said once: terminals are narrow.
+            (word,) = found
+            everywhere += [] if word == "-" else [f"{column.title} {word}"]
+        else:
+            side: Literal["left", "right"] = "right" if _is_figure(table, column) else "left"
+            columns.append(Column(column.title, partial(_cell, column), side))
+    title = f"{table.title} ({', '.join(everywhere)})" if everywhere else table.title
+    print_table(columns, table.rows, title=title)
+
+
 def _cell(column: TableColumn, row: Row) -> str:
     value: Any = row.cells.get(column.key)
-    if isinstance(value, float):
-        return figure(value, column.digits)
-    return "-" if value is None else str(value)
+    if not isinstance(value, float):
+        return "-" if value is None else str(value)
+    text = figure(value, column.digits)
+    low, high = (row.cells.get(key) for key in (column.low, column.high))
+    if isinstance(low, float) and isinstance(high, float):
+        text += f" [{figure(low, column.digits)}, {figure(high, column.digits)}]"
+    return text
 
 
 def _is_figure(table: Table, column: TableColumn) -> bool:
@@ -54,12 +65,13 @@ def _is_figure(table: Table, column: TableColumn) -> bool:
 
 
 def _print_rows(table: Table) -> None:
+    keys = [key for column in table.columns for key in (column.key, column.low, column.high) if key]
     print_csv(
-        ["table", *(column.key for column in table.columns), "results"],
+        ["table", *keys, "results"],
         (
             [
                 table.title,
-                *(row.cells.get(column.key) for column in table.columns),
+                *(row.cells.get(key) for key in keys),
                 " ".join(row.results),
             ]
             for row in table.rows

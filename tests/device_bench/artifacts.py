@@ -25,6 +25,7 @@ from lightmobile.export.spec import IO, ExportSpec
 from lightmobile.export.targets import lower
 
 SHAPE = (2, 3, 16, 16)
+NAMES = {"executorch": "tiny.pte", "tflite": "tiny.tflite"}  # by their runtimes
 
 
 def network() -> nn.Module:
@@ -106,11 +107,9 @@ def write_manifest(path: Path, target: str, backend: str) -> None:
     manifest_path(path).write_text(manifest.to_json())
 
 
-def make(folder: Path) -> dict[str, Path]:
-    """Return the artifacts by their runtimes."""
-    made = {"executorch": folder / "tiny.pte", "tflite": folder / "tiny.tflite"}
+def make(folder: Path) -> None:
+    """Write the artifacts of `NAMES` into a folder."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the vendors' own
-        write_pte(made["executorch"])
-        write_tflite(made["tflite"])
-    return made
+        write_pte(folder / NAMES["executorch"])
+        write_tflite(folder / NAMES["tflite"])

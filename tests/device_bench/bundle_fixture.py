@@ -15,6 +15,7 @@ from lightmobile.device_bench.bundle.finding import built_folder, open_bundle
 from lightmobile.device_bench.bundle.pins import PINS
 from lightmobile.device_bench.bundle.refreshing import refresh_pins
 from lightmobile.errors import DeviceError, UsageError
+from tests.once import made_once
 
 __all__ = ["BuiltBundle", "built_bundle", "mark_users", "runner_bundle"]
 
@@ -35,12 +36,15 @@ def built_bundle(
 ) -> BuiltBundle:
     """The bundle of the sources as they are; one of an earlier session is taken if it is that."""
     kept = pytestconfig.cache.mkdir("runners") / "aarch64"
-    pins = PINS
-    if not _is_of_these_sources(kept):
-        pins = _build(kept, tmp_path_factory.mktemp("pins") / "pins.toml")
-    shutil.rmtree(built_folder(), ignore_errors=True)
-    shutil.copytree(kept, built_folder())
-    return BuiltBundle(open_bundle(built_folder()), pins)
+
+    def make(folder: Path) -> None:
+        if not _is_of_these_sources(kept):
+            _build(kept, folder / "pins.toml")
+        shutil.rmtree(built_folder(), ignore_errors=True)
+        shutil.copytree(kept, built_folder())
+
+    renewed = made_once(tmp_path_factory, "bundle", make) / "pins.toml"
+    return BuiltBundle(open_bundle(built_folder()), renewed if renewed.exists() else PINS)
 
 
 @pytest.fixture(scope="session")
@@ -69,19 +73,18 @@ def _is_of_these_sources(folder: Path) -> bool:
         return False
 
 
-def _build(folder: Path, renewed: Path) -> Path:
-    """Build a bundle, if need be from today's packages; return the file of the pins."""
+def _build(folder: Path, renewed: Path) -> None:
+    """Build a bundle, if need be from today's packages, whose pins are then in `renewed`."""
     shutil.rmtree(folder, ignore_errors=True)
     try:
         build_bundle(folder, _silent)
-        return PINS
+        return
     except UsageError as error:
         if "no longer has" not in error.what:
             raise
         warnings.warn(f"{error.what}: built from what it has now", stacklevel=2)
     refresh_pins(renewed, _silent)
     build_bundle(folder, _silent, renewed)
-    return renewed
 
 
 def _silent(task: str, phase: str) -> None:

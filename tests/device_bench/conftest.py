@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.device_bench.bundle_fixture import built_bundle, mark_users, runner_bundle
+from tests.once import made_once
 
 __all__ = ["artifacts", "built_bundle", "runner_bundle"]
 
@@ -16,6 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Tiny artifacts by their runtimes."""
-    from tests.device_bench.artifacts import make
+    from tests.device_bench.artifacts import NAMES, make
 
-    return make(tmp_path_factory.mktemp("artifacts"))
+    folder = made_once(tmp_path_factory, "artifacts", make)
+    return {runtime: folder / name for runtime, name in NAMES.items()}

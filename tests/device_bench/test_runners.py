@@ -228,10 +228,21 @@ def test_answers_every_line_and_prints_nothing_else(
         {"protocol": 1, "op": "close"},
         {"protocol": 1, "op": "hello"},
     )
-    assert [reply["ok"] for reply in replies] == [*[False] * 5, True, False, True, True]
+    assert [reply["ok"] for reply in replies] == [*[False] * 5, True, True, True, True]
     assert all(reply["protocol"] == 1 for reply in replies)
     stages = [reply["stage"] for reply in replies if not reply["ok"]]
-    assert stages == ["protocol", "protocol", "protocol", "run", "load", "load"]
+    assert stages == ["protocol", "protocol", "protocol", "run", "load"]
+
+
+def test_a_load_takes_the_place_of_the_one_before(
+    runner: Runner, artifacts: dict[str, Path], noise: Tensor
+) -> None:
+    good = json.loads(load(artifacts[runner.runtime], noise).to_line())
+    run = {"protocol": 1, "op": "run", "count": 1}
+    replies = talk(runner, good, run, good | {"artifact": "/no/such/file"}, run, good, run)
+    assert [reply["ok"] for reply in replies] == [True, True, False, False, True, True]
+    assert replies[3]["error"] == "nothing is loaded"
+    assert replies[1]["output_sha256"] == replies[5]["output_sha256"]
 
 
 def test_ends_with_its_input(runner: Runner) -> None:

@@ -64,8 +64,14 @@ def test_the_defaults_are_what_the_processors_are_for() -> None:
     assert "coremltools" in ExportSpec("executorch", "coreml").packages
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", ENGINES)
+# What Core ML's delegate needs again and again is proved of `.mlpackage` files too.
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param("vulkan", marks=pytest.mark.slow),
+        pytest.param("coreml", marks=pytest.mark.nightly),
+    ],
+)
 def test_a_file_is_exported_and_verified_again_by_itself(backend: str, tmp_path: Path) -> None:
     (artifact,) = export(
         "fasternet_t0",

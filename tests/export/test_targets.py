@@ -29,12 +29,26 @@ def keeps_the_head_wide(spec):
     return (spec.target, spec.precision) == ("executorch", "fp16")
 
 
-@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
-def test_each_target_computes_what_pytorch_computes(tmp_path, spec):
-    module = tiny_fasternet()
-    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    path = tmp_path / ("net" + {"coreml": ".mlpackage"}.get(spec.target, ".bin"))
-    lowered = lower(module, spec, path, input_size=SIZE)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Each is lowered once; the module must stay as it was."""
+    folder = tmp_path_factory.mktemp("targets")
+    module, done = tiny_fasternet(), {}
+
+    def once(name):
+        spec = SPECS[name]
+        path = folder / (name + {"coreml": ".mlpackage"}.get(spec.target, ".bin"))
+        if name not in done:
+            done[name] = lower(module, spec, path, input_size=SIZE)
+        return path, done[name], module
+
+    return once
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_each_target_computes_what_pytorch_computes(made, name):
+    spec, before = SPECS[name], tiny_fasternet().state_dict()
+    path, lowered, module = made(name)
 
     (image,), (logits,) = lowered.inputs, lowered.outputs
     shape = (spec.batch, *SIZE, 3) if spec.layout == "nhwc" else (spec.batch, 3, *SIZE)
@@ -60,10 +74,9 @@ def convolutions(counts):
     return sum(count for name, count in counts.items() if name.lower().startswith("conv"))
 
 
-@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
-def test_placement_counts_every_convolution(tmp_path, spec):
-    path = tmp_path / ("net" + {"coreml": ".mlpackage"}.get(spec.target, ".bin"))
-    placements = lower(tiny_fasternet(), spec, path, input_size=SIZE).placements
+@pytest.mark.parametrize("name", SPECS)
+def test_placement_counts_every_convolution(made, name):
+    spec, placements = SPECS[name], made(name)[1].placements
     expected = DELEGATES.get(spec.target, ("" if spec.backend == "portable" else spec.backend,))
     assert tuple(placement.delegate for placement in placements) == expected
     whole = not keeps_the_head_wide(spec) and spec.backend != "portable"

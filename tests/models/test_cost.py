@@ -6,6 +6,7 @@ from torch import nn
 
 from lightmobile.errors import UsageError
 from lightmobile.models import complexity, create_model, describe, fuse, list_models, model_info
+from tests import zoo
 from tests.models.networks import tiny
 
 
@@ -47,7 +48,7 @@ def test_a_slice_moves_nothing_and_a_cat_reads_and_writes_all():
     assert not [kind for _, kind in rows if "slice" in kind]
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", zoo.one_of_each_family(list_models()))
 def test_a_name_and_its_module_cost_the_same(name):
     with torch.device("meta"):
         model = create_model(name)

@@ -34,7 +34,7 @@ def test_the_original_compound_rule(variant, acts):
 )
 def test_untrained_weights_leave_fp16_enough_of_what_varies(name):
     prepared = prepare(name)
-    images = preprocess(crops(24, prepared.facts.input_size), prepared.facts.preprocessing)
+    images = preprocess(crops(8, prepared.facts.input_size), prepared.facts.preprocessing)
     with torch.no_grad():
         full = [prepared.deployed(part) for part in torch.from_numpy(images).split(4)]
         halved = prepared.deployed.half()

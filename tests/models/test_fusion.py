@@ -1,15 +1,15 @@
 import copy
-from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from lightmobile.export.verification.metrics import rel_l2
-from lightmobile.models import complexity, fuse, list_models, model_info, prepare
+from lightmobile.models import fuse, list_models, model_info, prepare
 from lightmobile.models.fasternet import PatchMerging
 from lightmobile.models.layers.fold import fold_norm, fold_scale
 from lightmobile.models.registry import build
+from tests import zoo
 from tests.models.networks import images, tiny
 from tests.models.norms import randomize_norms
 
@@ -68,14 +68,8 @@ def test_every_model_fuses_without_memory(name):
     assert all(parameter.is_meta for parameter in deployed.parameters())
 
 
-def _cost(name: str) -> list[Any]:
-    """Return the marks of a test that makes full-size weights for `name`."""
-    millions = complexity(name).params / 1e6
-    return [pytest.mark.nightly] if millions > 40 else [pytest.mark.slow] if millions > 20 else []
-
-
 @torch.no_grad()
-@pytest.mark.parametrize("name", [pytest.param(name, marks=_cost(name)) for name in list_models()])
+@pytest.mark.parametrize("name", zoo.each_at_full_size(list_models()))
 def test_every_model_computes_the_same_deployed(name):
     side = min(64, *model_info(name).input_size)
     # Deep networks of products amplify larger spreads, and then their own rounding errors.

@@ -36,9 +36,9 @@ def test_untrained_answers_differ_between_photographs():
     assert logits.argmax(1).unique().numel() > 2
 
 
-@pytest.mark.slow
 def test_the_deepest_untrained_answers_differ_too():
-    assert _share_that_varies(_logits(prepare("fasternet_l"), 8)) > 0.5
+    deep = prepare("fasternet_l", overrides={"embed_dim": 48})  # all its layers, a quarter as wide
+    assert _share_that_varies(_logits(deep, 8)) > 0.5
 
 
 @torch.no_grad()

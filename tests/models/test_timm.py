@@ -40,12 +40,8 @@ def their_network(name):
         return model
 
 
-# One of each family is quick; the others differ in sizes, and have millions of weights to draw.
 @torch.no_grad()
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name not in zoo.MEMBERS)) for name in THEIRS],
-)
+@pytest.mark.parametrize("name", zoo.each_at_full_size(THEIRS))
 def test_it_is_timms(name):
     torch.manual_seed(0)
     model = randomize_norms(create_model(name)).double().eval()

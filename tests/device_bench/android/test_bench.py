@@ -147,7 +147,7 @@ def test_a_runner_that_fails_ends_no_other(
 ) -> None:
     phone.add_fault(EXECUTORCH, **FAULTS[name])
     with left_as_it_was(phone):
-        report = bench([*artifacts.values()], device="android", rounds=2, store=store)
+        report = bench([*artifacts.values()], device="android", rounds=1, store=store)
     assert phone.faults_fired
     assert [result.configuration.runtime for result in report.results] == ["tflite"]
     (skipped,) = report.skipped
@@ -211,28 +211,33 @@ def test_an_artifact_of_another_version_is_not_run(
     assert [result.configuration.runtime for result in report.results] == ["tflite"]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_networks_by_name_go_the_whole_way(phone: Phone, store: Store) -> None:
+@pytest.mark.parametrize(
+    "models",
+    [
+        pytest.param(["fasternet_t0"], marks=pytest.mark.slow),
+        pytest.param(["fasternet_t0", "mobilenet_v2"], marks=pytest.mark.nightly),
+    ],
+    ids=" ".join,
+)
+def test_networks_by_name_go_the_whole_way(models: list[str], phone: Phone, store: Store) -> None:
     with left_as_it_was(phone):
         done = lightmobile(
-            *("bench", "fasternet_t0", "mobilenet_v2", "--device", f"android:{phone.serial}"),
+            *("bench", *models, "--device", f"android:{phone.serial}"),
             *("--rounds", "1", "--numerics", "--store", store.path, "--json"),
             timeout=900,
         )
     assert done.code == 0, done.err
     results = done.json["results"]
     assert [(each["model"], each["runtime"]) for each in results] == [
-        (model, runtime)
-        for model in ("fasternet_t0", "mobilenet_v2")
-        for runtime in ("executorch", "tflite")
+        (model, runtime) for model in models for runtime in ("executorch", "tflite")
     ]
     for each in results:
         assert each["emulated"]
         assert {agreement["against"] for agreement in each["numerics"]} == {"pytorch", "host"}
         assert all(agreement["rel_l2"] <= 1e-5 for agreement in each["numerics"])
     table = lightmobile("results", "--store", store.path)
-    assert table.out.count("EMULATED") >= 4 * 4
+    assert table.out.count("EMULATED") >= 4 * len(results)
 
 
 def test_a_hot_phone_is_flagged(

@@ -1,0 +1,108 @@
+"""What a session of `lightmobile roofline` found: whole models beneath the device's ceilings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lightmobile.device_bench.findings import Cell, Column, Findings, Row, Table
+from lightmobile.device_bench.roofline.bounds import bound_of
+from lightmobile.device_bench.roofline.ceilings import ceilings_of, conditions_of
+from lightmobile.device_bench.roofline.charts import bandwidth_chart, roofline_charts
+from lightmobile.device_bench.roofline.probes import probe_of
+from lightmobile.device_bench.roofline.shares import share_tables
+
+if TYPE_CHECKING:
+    from lightmobile.device_bench.results import Result
+    from lightmobile.device_bench.roofline.ceilings import Ceilings, Conditions
+
+__all__ = ["STUDY", "model_findings"]
+
+STUDY = "roofline"
+"""What its sessions are called."""
+
+_QUESTION = "What bounds a model here, and what share of that bound does it reach?"
+
+_COLUMNS = (
+    Column("model", "model"),
+    Column("runtime", "runtime"),
+    Column("precision", "precision"),
+    Column("threads", "threads"),
+    Column("latency_ms", "latency ms", 4, "latency_low_ms", "latency_high_ms"),
+    Column("mmacs", "MMACs", 4),
+    Column("gflops", "GFLOPS"),
+    Column("ideal_mb", "ideal MB"),
+    Column("lowered_mb", "lowered MB"),
+    Column("intensity", "MACs/byte"),
+    Column("binds", "bound by"),
+    Column("share", "share of its roof", 3, "share_low", "share_high"),
+)
+_NOTES = (
+    "A FLOP is one multiply-accumulate. The bound takes a whole model's ideal traffic and "
+    "arithmetic at the device's best; what its operators lose one by one, it does not see.",
+    "Time between products (activations, additions, copies) counts to the product before.",
+)
+
+
+def model_findings(results: Sequence[Result]) -> Findings:
+    """Return what the results of one session say of models."""
+    session = results[0].session
+    emulated = any(result.configuration.emulated for result in results)
+    models = [
+        result
+        for result in results
+        if probe_of(result.configuration.model) is None and result.slices
+    ]
+    ceilings = {} if emulated else ceilings_of(results)
+    shares = [table for each in models if each.profile for table in share_tables(each)]
+    return Findings(
+        study=session.study,
+        question=_QUESTION,
+        session=session.id,
+        device=session.device.label,
+        tables=(Table("Models", _COLUMNS, tuple(_rows(models, ceilings))), *shares),
+        charts=(*roofline_charts(models, ceilings), *bandwidth_chart(ceilings)),
+        notes=_NOTES,
+        quick=session.quick,
+        emulated=emulated,
+    )
+
+
+def _rows(models: Sequence[Result], ceilings: Mapping[Conditions, Ceilings]) -> Iterator[Row]:
+    for result in models:
+        ran = result.configuration
+        cells: dict[str, Cell] = {
+            "model": ran.model,
+            "runtime": ran.runtime,
+            "precision": ran.precision,
+            "threads": result.threads,
+        }
+        sources = [result.id]
+        cost = ran.facts.cost if ran.facts else None
+        if cost:
+            ideal = cost.activation_bytes + cost.weight_bytes
+            lowered = cost.lowered_bytes
+            cells |= {
+                "mmacs": cost.macs / 1e6,
+                "ideal_mb": ideal / 1e6,
+                "lowered_mb": lowered / 1e6 if lowered else None,
+                "intensity": cost.macs / ideal if ideal else None,
+            }
+        if not ran.emulated:
+            low, high = result.latency.ci95.low, result.latency.ci95.high
+            cells |= {
+                "latency_ms": result.latency.median / 1e6,
+                "latency_low_ms": low and low / 1e6,
+                "latency_high_ms": high and high / 1e6,
+                "gflops": cost.macs / result.latency.median if cost else None,
+            }
+        above = ceilings.get(conditions_of(result))
+        if above and (bound := bound_of(result, above)):
+            cells |= {
+                "binds": bound.binds,
+                "share": bound.share,
+                "share_low": bound.share_ci95.low,
+                "share_high": bound.share_ci95.high,
+            }
+            sources += bound.results
+        yield Row(cells, tuple(sources))
