@@ -29,9 +29,8 @@ FIELDS = (
 
 def csv(report: Report) -> str:
     """Return every result of the report as CSV, operators too."""
-    return csv_text(
-        FIELDS, ([_row(entry).get(field) for field in FIELDS] for entry in _all(report))
-    )
+    rows = map(_row, _all(report))
+    return csv_text(FIELDS, ([row.get(field) for field in FIELDS] for row in rows))
 
 
 def _all(report: Report) -> tuple[Entry, ...]:

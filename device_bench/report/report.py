@@ -170,7 +170,7 @@ class Report:
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def everything(self) -> tuple[Entry, ...]:
         """Every result, in the order of its number."""
         every = (*self.entries, *self.emulated, *self.operators)
