@@ -30,7 +30,14 @@ from lightmobile.device_bench.statistics import Latency, latency
 from lightmobile.device_bench.store import Store
 from lightmobile.errors import UsageError
 
-__all__ = ["Result", "export_results", "import_results", "results", "results_of"]
+__all__ = [
+    "Result",
+    "export_results",
+    "import_results",
+    "results",
+    "results_of",
+    "write_whole",
+]
 
 
 _PARTS = (Process, Slice, Memory, Profile, Numerics, Minute, Summary, Failure, End)
@@ -325,7 +332,7 @@ def export_results(store: Store, path: Path, *, anonymous: bool = False) -> int:
         from lightmobile.device_bench.anonymity import anonymized
 
         lines = anonymized(lines)
-    _write_whole(path, "".join(line.to_json() + "\n" for line in lines))
+    write_whole(path, "".join(line.to_json() + "\n" for line in lines))
     return len(results_of(lines))
 
 
@@ -354,8 +361,14 @@ def import_results(store: Store, path: Path) -> int:
     return len(results_of([*ours, *new])) - len(results_of(ours))
 
 
-def _write_whole(path: Path, text: str) -> None:
-    """Write `path` in one step: a reader sees the old file or the new one, never a part."""
+def write_whole(path: Path, text: str) -> None:
+    """Write `path` in one step: a reader sees the old file or the new one, never a part.
+
+    Raises
+    ------
+    UsageError
+        It cannot be written.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with partial.open("w", encoding="utf-8", newline="") as file:

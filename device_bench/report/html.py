@@ -32,7 +32,7 @@ __all__ = ["html"]
 # Rows of a table that are shown before the reader asks for more.
 _ROWS = 100
 # A row of more results than this names their number: its session names them all.
-_IDS = 12
+_IDS = 200
 # A column of words longer than this is given room on a phone.
 _LONG = 40
 _OF_IDS = ("session", "planned result")

@@ -46,7 +46,7 @@ def report(
 ) -> None:
     """Write what was measured as one page that needs no network, or as md, csv or json."""
     from lightmobile.device_bench.report import Choice, collect, write
-    from lightmobile.device_bench.results import _write_whole
+    from lightmobile.device_bench.results import write_whole
     from lightmobile.device_bench.store import Store
 
     if format_ == "html":
@@ -60,7 +60,7 @@ def report(
     if output is None:
         click.echo(text, nl=False)
         return
-    _write_whole(output, text)
+    write_whole(output, text)
     count = len(found.everything)
     if json_:
         print_json({"file": str(output), "results": count})
