@@ -99,8 +99,14 @@ def plan(
             if not isinstance(model, str) or _is_path(model):
                 planned += _plan_file(Path(model), device, wishes)
             else:
-                planned += _plan_name(model, device, wishes, folder / str(number), progress)
+                tell = _named(model, progress) if len(models) > 1 else progress
+                planned += _plan_name(model, device, wishes, folder / str(number), tell)
     return planned
+
+
+def _named(model: str, progress: Callable[[str, str], None]) -> Callable[[str, str], None]:
+    """Say of which of several models a phase is."""
+    return lambda target, phase: progress(target, f"{phase} ({model})")
 
 
 def _is_path(model: str) -> bool:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lightmobile.device_bench import bench as bench
+    from lightmobile.device_bench import bench_ops as bench_ops
+    from lightmobile.device_bench import run_study as run_study
     from lightmobile.errors import LightmobileError as LightmobileError
     from lightmobile.export import ExportSpec as ExportSpec
     from lightmobile.export import evaluate as evaluate
@@ -30,6 +32,7 @@ _HOMES = {
     "ExportSpec": "lightmobile.export",
     "LightmobileError": "lightmobile.errors",
     "bench": "lightmobile.device_bench",
+    "bench_ops": "lightmobile.device_bench",
     "complexity": "lightmobile.models",
     "create_model": "lightmobile.models",
     "evaluate": "lightmobile.export",
@@ -40,6 +43,7 @@ _HOMES = {
     "lower": "lightmobile.export",
     "model_info": "lightmobile.models",
     "register_model": "lightmobile.models",
+    "run_study": "lightmobile.device_bench",
     "verify": "lightmobile.export",
 }
 
@@ -48,6 +52,7 @@ __all__ = [
     "LightmobileError",
     "__version__",
     "bench",
+    "bench_ops",
     "complexity",
     "create_model",
     "evaluate",
@@ -58,6 +63,7 @@ __all__ = [
     "lower",
     "model_info",
     "register_model",
+    "run_study",
     "verify",
 ]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lightmobile.models.registry import ModelFacts
 
-__all__ = ["KINDS", "Kind", "build", "facts", "is_operator"]
+__all__ = ["KINDS", "Kind", "build", "facts", "is_operator", "names"]
 
 _PREFIX = "op:"
 _SIZES = {"channels": 96, "size": 56, "layers": 10}
@@ -55,6 +55,11 @@ KINDS = {
 def is_operator(name: str) -> bool:
     """Tell whether the model `name` is an operator."""
     return name.startswith(_PREFIX)
+
+
+def names() -> list[str]:
+    """Return the operators at their usual size, sorted."""
+    return sorted(_PREFIX + kind for kind in KINDS)
 
 
 def facts(name: str, parsed: ModelName) -> ModelFacts:

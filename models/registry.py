@@ -134,10 +134,12 @@ def list_models(pattern: str = "*") -> list[str]:
     """Return the names that match a shell `pattern`, sorted.
 
     Scaled models are endless, and listed by their base: ``regnet*@dWr:8``. timm's are listed where
-    `pattern` begins with ``timm:``.
+    `pattern` begins with ``timm:``, operators where it begins with ``op:``.
     """
     if timm_bridge.is_timm(pattern):
         return timm_bridge.names(pattern)
+    if operators.is_operator(pattern):
+        return [name for name in operators.names() if fnmatchcase(name, pattern)]
     plugins.load("lightmobile.models")
     pattern, at, scaling = pattern.partition("@")
     known = _builtin_facts() | _PLUGIN_FACTS

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lightmobile.errors import UsageError
-from lightmobile.models import complexity, create_model, fuse, model_info
+from lightmobile.models import complexity, create_model, fuse, list_models, model_info
 from lightmobile.models.operators import KINDS
 from lightmobile.models.untrained import initialize
 
@@ -85,6 +85,12 @@ def test_a_stack_keeps_its_shape_and_fuses_to_the_same(kind):
         before, after = net(x), fuse(net)(x)
     assert before.shape == x.shape
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5)
+
+
+def test_they_are_listed_by_their_prefix():
+    assert list_models("op:*") == sorted(f"op:{kind}" for kind in KINDS)
+    assert list_models("op:p*conv") == ["op:pconv", "op:pconv_pwconv", "op:pwconv"]
+    assert not any(name.startswith("op:") for name in list_models())
 
 
 @pytest.mark.parametrize(
