@@ -51,8 +51,9 @@ PROBES = (
     _compute("pwconv", 512, 14),
     _compute("conv", 64, 56),
     _compute("conv", 256, 14),
-    # Working sets from 12 KB to 200 MB, a step of about four: the caches show.
-    *(_stream(64, size) for size in (4, 8, 16, 32, 64, 128, 256, 512)),
+    # Working sets from 12 KB to 50 MB of activations, in steps of four, and to 170 MB of weights:
+    # the caches show.
+    *(_stream(64, size) for size in (4, 8, 16, 32, 64, 128, 256)),
     *(_read(channels) for channels in (64, 256, 1024, 2048)),
 )
 QUICK_PROBES = (_compute("pwconv", 64, 14), _stream(16, 8), _stream(16, 32), _read(64))
