@@ -151,9 +151,9 @@ def test_an_artifact_without_a_manifest(tflite: Small, tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"file": "../small.tflite"}, "not small.tflite's manifest"),
-        ({"input_size": (10**9, 10**9)}, "images of 1000000000x1000000000"),
-        ({"input_size": (0, -5)}, "images of 0x-5"),
-        ({"batch": 10**12}, "1000000000000 images"),
+        ({"input_size": (10**9, 10**9)}, "inputs of 3x1000000000x1000000000"),
+        ({"input_size": (0, -5)}, "inputs of 3x0x-5"),
+        ({"batch": 10**12}, "1000000000000 inputs"),
         ({"layout": "chwn"}, "layout 'chwn'"),
         ({"model": "../../fasternet_t0"}, "no model"),
         ({"overrides": {"embed_dim": 10**9}}, "cannot be built"),
