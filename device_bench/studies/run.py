@@ -84,7 +84,7 @@ def run_study(
         bench,
         study=asked.name,
         quick=quick,
-        memory=asked.memory,
+        memory=asked.memory and not quick,  # a process for each network
         device=where,
         runtimes=chosen,
         threads=threads,
