@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -275,12 +276,14 @@ def test_an_artifact_that_computes_something_else_is_not_kept(tmp_path):
 
 
 def workers_in(folder: Path) -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if any(str(folder) in word for word in process.info["cmdline"] or ())
-        and "lightmobile.export.worker" in process.info["cmdline"]
-    ]
+    """Return the exporters whose temporary files lie in `folder`."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if "lightmobile.export.worker" in (process.info["cmdline"] or ()):
+            with contextlib.suppress(psutil.Error):
+                if str(folder) in process.environ().get("TMPDIR", ""):
+                    found.append(process)
+    return found
 
 
 @pytest.mark.parametrize("phase", ["importing", "waiting", "lowering", "verifying"])
