@@ -37,6 +37,11 @@ class Cost(Part):
         default=0, description="activations of the operator that touches most"
     )
 
+    @property
+    def ideal_bytes(self) -> int:
+        """The ideal traffic of activations and weights."""
+        return self.activation_bytes + self.weight_bytes
+
 
 class Placement(Part):
     """Which operators of the artifact a delegate takes."""

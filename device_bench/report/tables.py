@@ -227,7 +227,7 @@ def cost(report: Report) -> Table:
                 "macs": _mega(counted.macs),
                 "params": _mega(counted.params),
                 "activations": _mega(counted.activations),
-                "traffic": _mega(counted.activation_bytes + counted.weight_bytes),
+                "traffic": _mega(counted.ideal_bytes),
                 "lowered": _mega(counted.lowered_bytes),
                 "set": _mega(counted.working_set_bytes or None),
             }

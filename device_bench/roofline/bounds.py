@@ -16,7 +16,7 @@ from lightmobile.device_bench.statistics import Interval, paired_figure
 
 if TYPE_CHECKING:
     from lightmobile.device_bench.results import Result
-    from lightmobile.device_bench.roofline.ceilings import Ceilings, Level
+    from lightmobile.device_bench.roofline.ceilings import Ceilings
 
 __all__ = ["Bound", "bound_of"]
 
@@ -69,8 +69,8 @@ def bound_of(result: Result, ceilings: Ceilings) -> Bound | None:
     compute = ceilings.compute
     macs = cost.macs / max(1, cost_of(compute).macs)
     moved = (
-        cost.activation_bytes / _moved(activations),
-        cost.weight_bytes / _moved(weights),
+        cost.activation_bytes / cost_of(activations.result).ideal_bytes,
+        cost.weight_bytes / cost_of(weights.result).ideal_bytes,
     )
 
     def times(peak: float, stream: float, read: float) -> tuple[float, float]:
@@ -89,8 +89,3 @@ def bound_of(result: Result, ceilings: Ceilings) -> Bound | None:
         found.ci95,
         tuple(dict.fromkeys(probe.id for probe in probes)),
     )
-
-
-def _moved(level: Level) -> int:
-    cost = cost_of(level.result)
-    return cost.activation_bytes + cost.weight_bytes

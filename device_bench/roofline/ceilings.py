@@ -122,9 +122,8 @@ def _ceilings(conditions: Conditions, results: Sequence[Result]) -> Ceilings:
 
 def _level(result: Result, resource: Resource) -> Level:
     cost = cost_of(result)
-    moved = cost.activation_bytes + cost.weight_bytes
     working_set = cost.weight_bytes if resource == "read" else cost.working_set_bytes
-    return Level(working_set, _rate(moved, result), result, resource)
+    return Level(working_set, _rate(cost.ideal_bytes, result), result, resource)
 
 
 def _rate(amount: int, result: Result) -> float:

@@ -111,7 +111,7 @@ def _points(results: Iterable[Result], runtime: str | None = None) -> Iterator[P
         if ran.facts is None or ran.facts.cost is None or runtime not in (None, ran.runtime):
             continue
         cost, found = ran.facts.cost, result.latency
-        ideal = cost.activation_bytes + cost.weight_bytes
+        ideal = cost.ideal_bytes
         if not (ideal and cost.macs):
             continue
         is_operator = ran.model.startswith("op:")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lightmobile.device_bench.findings import Cell, Column, Findings, Row, Table
 from lightmobile.device_bench.roofline.bounds import bound_of
 from lightmobile.device_bench.roofline.ceilings import ceilings_of, conditions_of
+from lightmobile.device_bench.roofline.cells import bound_cells, cost_cells, latency_cells
 from lightmobile.device_bench.roofline.charts import bandwidth_chart, roofline_charts
 from lightmobile.device_bench.roofline.probes import probe_of
 from lightmobile.device_bench.roofline.shares import share_tables
@@ -76,33 +77,12 @@ def _rows(models: Sequence[Result], ceilings: Mapping[Conditions, Ceilings]) -> 
             "runtime": ran.runtime,
             "precision": ran.precision,
             "threads": result.threads,
+            **latency_cells(result),
+            **cost_cells(result),
         }
         sources = [result.id]
-        cost = ran.facts.cost if ran.facts else None
-        if cost:
-            ideal = cost.activation_bytes + cost.weight_bytes
-            lowered = cost.lowered_bytes
-            cells |= {
-                "mmacs": cost.macs / 1e6,
-                "ideal_mb": ideal / 1e6,
-                "lowered_mb": lowered / 1e6 if lowered else None,
-                "intensity": cost.macs / ideal if ideal else None,
-            }
-        if not ran.emulated:
-            low, high = result.latency.ci95.low, result.latency.ci95.high
-            cells |= {
-                "latency_ms": result.latency.median / 1e6,
-                "latency_low_ms": low and low / 1e6,
-                "latency_high_ms": high and high / 1e6,
-                "gflops": cost.macs / result.latency.median if cost else None,
-            }
         above = ceilings.get(conditions_of(result))
         if above and (bound := bound_of(result, above)):
-            cells |= {
-                "binds": bound.binds,
-                "share": bound.share,
-                "share_low": bound.share_ci95.low,
-                "share_high": bound.share_ci95.high,
-            }
+            cells |= bound_cells(bound)
             sources += bound.results
         yield Row(cells, tuple(sources))

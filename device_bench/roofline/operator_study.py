@@ -14,6 +14,7 @@ from lightmobile.device_bench.roofline.ceilings import (
     conditions_of,
     cost_of,
 )
+from lightmobile.device_bench.roofline.cells import bound_cells, cost_cells, latency_cells
 from lightmobile.device_bench.roofline.charts import bandwidth_chart, roofline_charts
 from lightmobile.device_bench.roofline.operators import (
     OPERATORS,
@@ -167,42 +168,14 @@ def _rows(operators: Iterable[Result], ceilings: Mapping[Conditions, Ceilings]) 
             "size": size_of(model),
             "operator": title_of(model),
             **_run(result),
+            **latency_cells(result),
+            **cost_cells(result),
         }
         sources = [result.id]
-        if not result.configuration.emulated:
-            found = result.latency
-            cells |= {
-                "latency_ms": found.median / 1e6,
-                "latency_low_ms": _ms(found.ci95.low),
-                "latency_high_ms": _ms(found.ci95.high),
-            }
-        if (facts := result.configuration.facts) and (cost := facts.cost):
-            ideal = cost.activation_bytes + cost.weight_bytes
-            cells |= {
-                "mmacs": cost.macs / 1e6,
-                "ideal_mb": ideal / 1e6,
-                "intensity": cost.macs / ideal if ideal else None,
-            }
-            if cost.lowered_bytes:
-                cells |= {
-                    "lowered_mb": cost.lowered_bytes / 1e6,
-                    "lowered_intensity": cost.macs / cost.lowered_bytes,
-                }
-            if not result.configuration.emulated:
-                cells["gflops"] = cost.macs / result.latency.median
         if bound := _bound(result, ceilings):
-            cells |= {
-                "binds": bound.binds,
-                "share": bound.share,
-                "share_low": bound.share_ci95.low,
-                "share_high": bound.share_ci95.high,
-            }
+            cells |= bound_cells(bound)
             sources += bound.results
         yield Row(cells, tuple(sources))
-
-
-def _ms(nanoseconds: float | None) -> float | None:
-    return None if nanoseconds is None else nanoseconds / 1e6
 
 
 def _paper_rows(operators: Iterable[Result]) -> Iterator[Row]:

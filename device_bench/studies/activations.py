@@ -26,7 +26,7 @@ _PREDICTORS: dict[str, Callable[[Cost], float | None]] = {
     "activations": lambda cost: cost.activations,
     "MACs": lambda cost: cost.macs,
     "parameters": lambda cost: cost.params,
-    "traffic, ideal": lambda cost: cost.activation_bytes + cost.weight_bytes,
+    "traffic, ideal": lambda cost: cost.ideal_bytes,
     "traffic, as lowered": lambda cost: cost.lowered_bytes,
 }
 

@@ -30,7 +30,7 @@ def counts(cost: Cost | None) -> dict[str, Cell]:
         "macs": cost.macs / 1e6,
         "params": cost.params / 1e6,
         "activations": cost.activations / 1e6,
-        "ideal_mb": (cost.activation_bytes + cost.weight_bytes) / 1e6,
+        "ideal_mb": cost.ideal_bytes / 1e6,
         "lowered_mb": None if lowered is None else lowered / 1e6,
     }
 
