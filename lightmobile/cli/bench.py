@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from lightmobile.cli.options import (
+    clocks_option,
+    compute_option,
+    device_option,
+    runtime_option,
+    store_option,
+)
 from lightmobile.cli.output import (
     Column,
     as_csv,
@@ -58,19 +65,9 @@ FIELDS = (
 
 @click.command()
 @click.argument("models", nargs=-1, metavar="[MODEL|ARTIFACT]...")
-@click.option(
-    "--device",
-    default="host",
-    show_default=True,
-    help="host, android[:SERIAL], or a device that an installed package adds.",
-)
-@click.option(
-    "--compute",
-    type=click.Choice(["cpu", "gpu", "npu"]),
-    default="cpu",
-    show_default=True,
-)
-@click.option("--runtime", "runtimes", help="executorch,tflite,coreml. Default: what there is.")
+@device_option
+@compute_option
+@runtime_option
 @click.option("--precision", help="fp32, fp16, int8, ... Default: each target's own.")
 @click.option("--batch", default=1, show_default=True, help="Images per inference.")
 @click.option(
@@ -84,13 +81,7 @@ FIELDS = (
     help="Kinds of cores to run on: big, mid, little, all; several are compared. Default: as the "
     "system chooses.",
 )
-@click.option(
-    "--clocks",
-    type=click.Choice(["as-shipped", "fixed"]),
-    default="as-shipped",
-    show_default=True,
-    help="fixed: at a level that a phone can sustain (Android 11 on).",
-)
+@clocks_option
 @click.option(
     "--untrained", is_flag=True, help="Seeded weights also for a package.module:function."
 )
@@ -102,7 +93,7 @@ FIELDS = (
     show_default=True,
     help="Seconds of measuring, shared by all that is compared.",
 )
-@click.option("--store", type=click.Path(path_type=Path), help="File of results to append to.")
+@store_option
 @click.option("--profile", is_flag=True, help="Also time each operator, in a pass of its own.")
 @click.option(
     "--numerics",

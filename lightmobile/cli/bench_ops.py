@@ -9,6 +9,13 @@ import click
 
 from lightmobile.cli.bench import whole_numbers
 from lightmobile.cli.findings import print_findings
+from lightmobile.cli.options import (
+    clocks_option,
+    compute_option,
+    device_option,
+    runtime_option,
+    store_option,
+)
 from lightmobile.cli.output import as_csv, as_json, print_json, say
 from lightmobile.cli.progress import progress
 
@@ -23,26 +30,16 @@ __all__ = ["bench_ops"]
     help="Channels and side of the input, such as 96x56,768x7. Default: the paper's four.",
 )
 @click.option("--layers", type=click.IntRange(min=1), help="Of a stack. Default: 10.")
-@click.option(
-    "--device", default="host", show_default=True, help="As `lightmobile bench` takes it."
-)
-@click.option(
-    "--compute", type=click.Choice(["cpu", "gpu", "npu"]), default="cpu", show_default=True
-)
-@click.option("--runtime", "runtimes", help="executorch,tflite,coreml. Default: what there is.")
+@device_option
+@compute_option
+@runtime_option
 @click.option(
     "--precision", default="fp32", show_default=True, help="One, or several such as fp32,int8."
 )
 @click.option("--batch", default="1", show_default=True, help="Images; several are compared.")
 @click.option("--threads", default="1", show_default=True, help="One number, or several: 1,2,4.")
 @click.option("--cores", help="Kinds of cores: big, mid, little, all.")
-@click.option(
-    "--clocks",
-    type=click.Choice(["as-shipped", "fixed"]),
-    default="as-shipped",
-    show_default=True,
-    help="fixed: at a level that a phone can sustain (Android 11 on).",
-)
+@clocks_option
 @click.option("--rounds", type=click.IntRange(min=1), help="Sweeps; default: by time.")
 @click.option(
     "--time-budget",
@@ -52,7 +49,7 @@ __all__ = ["bench_ops"]
     help="Seconds of measuring.",
 )
 @click.option("--quick", is_flag=True, help="A small table, to see that everything works.")
-@click.option("--store", type=click.Path(path_type=Path), help="File of results to append to.")
+@store_option
 @as_json
 @as_csv
 def bench_ops(

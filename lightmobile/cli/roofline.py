@@ -8,6 +8,7 @@ import click
 
 from lightmobile.cli.bench import whole_numbers
 from lightmobile.cli.findings import print_findings
+from lightmobile.cli.options import device_option, runtime_option, store_option
 from lightmobile.cli.output import as_csv, as_json, print_json
 from lightmobile.cli.progress import progress
 
@@ -16,10 +17,8 @@ __all__ = ["roofline"]
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
-@click.option(
-    "--device", default="host", show_default=True, help="As `lightmobile bench` takes it."
-)
-@click.option("--runtime", "runtimes", help="executorch,tflite,coreml. Default: what there is.")
+@device_option
+@runtime_option
 @click.option("--precision", help="fp32, fp16, int8, ... Default: each target's own.")
 @click.option("--threads", default="1", show_default=True, help="One number, or several: 1,2,4.")
 @click.option("--rounds", type=click.IntRange(min=1), help="Sweeps; default: by time.")
@@ -31,7 +30,7 @@ __all__ = ["roofline"]
     help="Seconds of measuring.",
 )
 @click.option("--quick", is_flag=True, help="Few ceilings, to see that everything works.")
-@click.option("--store", type=click.Path(path_type=Path), help="File of results to append to.")
+@store_option
 @as_json
 @as_csv
 def roofline(

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lightmobile.cli.findings import print_findings
+from lightmobile.cli.options import device_option, runtime_option, store_option
 from lightmobile.cli.output import (
     Column,
     as_csv,
@@ -23,13 +24,8 @@ __all__ = ["study"]
 
 @click.command()
 @click.argument("name", required=False)
-@click.option(
-    "--device",
-    default="host",
-    show_default=True,
-    help="host, android[:SERIAL], or a device that an installed package adds.",
-)
-@click.option("--runtime", "runtimes", help="executorch,tflite,coreml. Default: what there is.")
+@device_option
+@runtime_option
 @click.option("--threads", type=int, default=1, show_default=True, help="Threads of the runtime.")
 @click.option(
     "--quick", is_flag=True, help="Tiny networks, one runtime: whether it works, not what is true."
@@ -40,7 +36,7 @@ __all__ = ["study"]
     type=click.FloatRange(min=1),
     help="Seconds of measuring. Default: by the number of networks.",
 )
-@click.option("--store", type=click.Path(path_type=Path), help="File of results to append to.")
+@store_option
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
