@@ -38,7 +38,9 @@ _FORMATS = {
     6: ("int8 per channel", 8),
     7: ("int32 per channel", 32),
     8: ("int4 per channel", 4),
+    9: ("int8 dynamic", 8),
     10: ("int4 per block", 4),
+    11: ("int8 dynamic", 8),
     13: ("float32", 32),
     14: ("bfloat16", 16),
 }
