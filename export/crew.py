@@ -181,8 +181,12 @@ _pool: ContextVar[_Pool | None] = ContextVar("pool", default=None)
 def shared_exporters() -> Iterator[None]:
     """Let every export within the block use the processes of those before it.
 
-    Importing an exporter takes longer than lowering a small network.
+    Importing an exporter takes longer than lowering a small network. A block within another one
+    uses that one's processes.
     """
+    if _pool.get() is not None:
+        yield
+        return
     with tempfile.TemporaryDirectory(prefix="lightmobile-", ignore_cleanup_errors=True) as folder:
         pool = _Pool(Path(folder))
         token = _pool.set(pool)

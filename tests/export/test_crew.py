@@ -41,6 +41,8 @@ def test_the_second_export_uses_the_first_ones_process(tmp_path):
         second = made("op:dwconv,channels=4,size=4,layers=1", tmp_path, log=log)
         assert len(first) == 1
         assert first == second == workers()
+        with shared_exporters():
+            assert made("op:conv,channels=4,size=4,layers=1", tmp_path) == first
         # One that failed is not used again.
         with pytest.raises(VerificationError):
             export(
