@@ -88,8 +88,9 @@ def operator_findings(results: Sequence[Result]) -> Findings:
     session = results[0].session
     ceilings = ceilings_of(results)
     operators = [result for result in results if _is_operator(result)]
+    bounds = _bounds(operators, ceilings)
     emulated = any(result.configuration.emulated for result in results)
-    tables = [Table("Operators", _COLUMNS, tuple(_rows(operators, ceilings)))]
+    tables = [Table("Operators", _COLUMNS, tuple(_rows(operators, bounds)))]
     if not emulated:
         tables += [
             Table("PConv against its rivals", _VERSUS, tuple(_versus_rows(operators))),
@@ -104,7 +105,7 @@ def operator_findings(results: Sequence[Result]) -> Findings:
         charts=()
         if emulated
         else (*roofline_charts(operators, ceilings), *bandwidth_chart(ceilings)),
-        summary=() if emulated else tuple(_sentences(operators, ceilings)),
+        summary=() if emulated else tuple(_sentences(operators, ceilings, bounds)),
         notes=_NOTES,
         quick=session.quick,
         emulated=emulated,
@@ -128,15 +129,13 @@ def above_the_roof(results: Iterable[Result]) -> list[str]:
 
     There should be none: a ceiling or a count would be wrong.
     """
-    measured = list(results)
-    ceilings = ceilings_of(measured)
+    measured = {result.id: result for result in results}
+    bounds = _bounds(filter(_is_operator, measured.values()), ceilings_of(measured.values()))
     return [
-        f"{result.configuration.model} on {result.configuration.runtime}: "
+        f"{(ran := measured[number].configuration).model} on {ran.runtime}: "
         f"{bound.share:.2f} of its roof"
-        for result in measured
-        if _is_operator(result)
-        and (bound := _bound(result, ceilings)) is not None
-        and bound.is_exceeded
+        for number, bound in bounds.items()
+        if bound.is_exceeded
     ]
 
 
@@ -144,11 +143,18 @@ def _is_operator(result: Result) -> bool:
     return probe_of(result.configuration.model) is None and bool(result.slices)
 
 
-def _bound(result: Result, ceilings: Mapping[Conditions, Ceilings]) -> Bound | None:
-    above = ceilings.get(conditions_of(result))
-    if above is None or result.configuration.emulated:
-        return None
-    return bound_of(result, above)
+def _bounds(
+    operators: Iterable[Result], ceilings: Mapping[Conditions, Ceilings]
+) -> dict[str, Bound]:
+    """Return the bounds that are known, by the ids of the results."""
+    found = {}
+    for result in operators:
+        above = ceilings.get(conditions_of(result))
+        if above is not None and not result.configuration.emulated:
+            bound = bound_of(result, above)
+            if bound is not None:
+                found[result.id] = bound
+    return found
 
 
 def _run(result: Result) -> dict[str, Cell]:
@@ -161,7 +167,7 @@ def _run(result: Result) -> dict[str, Cell]:
     }
 
 
-def _rows(operators: Iterable[Result], ceilings: Mapping[Conditions, Ceilings]) -> Iterator[Row]:
+def _rows(operators: Iterable[Result], bounds: Mapping[str, Bound]) -> Iterator[Row]:
     for result in operators:
         model = result.configuration.model
         cells: dict[str, Cell] = {
@@ -172,7 +178,7 @@ def _rows(operators: Iterable[Result], ceilings: Mapping[Conditions, Ceilings]) 
             **cost_cells(result),
         }
         sources = [result.id]
-        if bound := _bound(result, ceilings):
+        if bound := bounds.get(result.id):
             cells |= bound_cells(bound)
             sources += bound.results
         yield Row(cells, tuple(sources))
@@ -254,7 +260,9 @@ def _versus(first: str, second: str) -> str:
 
 
 def _sentences(
-    operators: Sequence[Result], ceilings: Mapping[Conditions, Ceilings]
+    operators: Sequence[Result],
+    ceilings: Mapping[Conditions, Ceilings],
+    bounds: Mapping[str, Bound],
 ) -> Iterator[str]:
     for first, second, ours, theirs in _pairs(operators):
         if first != "pconv":
@@ -267,18 +275,17 @@ def _sentences(
             f"{_decided(time)}."
         )
     for conditions, above in ceilings.items():
-        bounds = [
-            bound
+        alike = [
+            bounds[result.id]
             for result in operators
-            if conditions_of(result) == conditions
-            and (bound := _bound(result, ceilings)) is not None
+            if conditions_of(result) == conditions and result.id in bounds
         ]
-        if bounds:
-            memory = sum(bound.binds == "memory" for bound in bounds)
+        if alike:
+            memory = sum(bound.binds == "memory" for bound in alike)
             yield (
                 f"{conditions[0]}, {conditions[1] or 'all'} thread(s): arithmetic peaks at "
                 f"{above.macs_per_second / 1e9:.3g} GFLOPS; memory bounds {memory} of "
-                f"{len(bounds)} operators, arithmetic the others."
+                f"{len(alike)} operators, arithmetic the others."
             )
 
 
