@@ -104,7 +104,7 @@ STUDY = Study(
     small=_parts(
         {
             "vanillanet": "vanillanet_5,width=8,num_classes=10,resolution=64",
-            "rep_so": "lightnet_meta_light,s2=rep_so,width=8,depths=1x1x1x1,head=32,"
+            "rep_so": "lightnet_meta_light,s2=rep_so,width=8,depths=1x1,head=32,"
             "num_classes=10,resolution=64",
         }
     ),

@@ -81,7 +81,7 @@ STUDY = Study(
     paper="Of a light block's spatial operators, only the one between the two pointwise "
     "convolutions matters. Cai and Shen, FalconNet, arXiv:2306.06365, in a digest",
     full=_parts(),
-    small=_parts(",width=8,depths=1x1x1x1,head=32,num_classes=10,resolution=64"),
+    small=_parts(",width=8,depths=1x1,head=32,num_classes=10,resolution=64"),
     analyse=_analyse,
     notes=(
         "The network without one is the floor: it sees no neighbours but by the stem and the "
