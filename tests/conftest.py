@@ -41,6 +41,18 @@ def _torch_as_before() -> Iterator[None]:
     assert torch is None or torch.is_grad_enabled()
 
 
+@pytest.fixture(scope="module")
+def lasting_exporters() -> Iterator[None]:
+    """Let the exports of a module's tests share their processes, whose imports take 30 seconds.
+
+    Not for tests of the processes themselves, nor of models from a folder of their own.
+    """
+    from lightmobile.export.crew import shared_exporters
+
+    with shared_exporters():
+        yield
+
+
 @pytest.fixture
 def parity_folder() -> Path:
     """The folder of reference vectors; skips where the project lies without it."""

@@ -22,7 +22,8 @@ def _namespaces():
 
 @pytest.mark.slow
 def test_export_verify_and_bench_work_without_a_network(tmp_path):
-    words = ["export", "fasternet_t0", "--input-size", "64", "64", "--no-cache", "-o", tmp_path]
+    name = "fasternet_t0,depths=1x1x1x1"
+    words = ["export", name, "--input-size", "64", "64", "--no-cache", "-o", tmp_path]
     done = lightmobile(*words, "--json", prefix=OFFLINE)
     assert done.code == 0, done.err
     artifacts = [artifact["path"] for artifact in done.json["artifacts"]]

@@ -98,6 +98,7 @@ def test_a_manifest_runs_no_code(here: Path) -> None:
     assert not ran.exists()
 
 
+@pytest.mark.usefixtures("lasting_exporters")
 def test_a_model_of_timm_goes_the_whole_way(tmp_path: Path) -> None:
     artifacts = export("timm:test_efficientnet", input_size=(64, 64), output_dir=tmp_path)
     for artifact in artifacts:
@@ -110,6 +111,7 @@ def test_a_model_of_timm_goes_the_whole_way(tmp_path: Path) -> None:
     assert again.cached
 
 
+@pytest.mark.usefixtures("lasting_exporters")
 def test_attention_over_windows_goes_the_whole_way(tmp_path: Path) -> None:
     small = {"embed_dim": 16, "depths": [2, 1], "num_heads": [2, 4], "num_classes": 10}
     artifacts = export("timm:swin_tiny_patch4_window7_224", overrides=small, output_dir=tmp_path)

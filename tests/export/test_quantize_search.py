@@ -148,6 +148,7 @@ def search(tmp_path, **options):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lasting_exporters")
 def test_what_a_search_leaves_keeps_the_sqnr_with_the_fewest_layers(tmp_path):
     found = search(tmp_path, min_sqnr=25.0)
     artifact = found.artifact
@@ -166,6 +167,7 @@ def test_what_a_search_leaves_keeps_the_sqnr_with_the_fewest_layers(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lasting_exporters")
 def test_an_sqnr_out_of_reach_is_refused_with_the_best(tmp_path):
     with pytest.raises(VerificationError, match=r"does not keep 190 dB") as caught:
         search(tmp_path, min_sqnr=190.0)

@@ -46,7 +46,7 @@ def test_bench_ops_measures_operators_and_their_roofs(tmp_path):
 def test_roofline_tells_where_a_models_cost_goes(tmp_path):
     ran = lightmobile(
         "roofline",
-        "mobilenet_v2,resolution=32",
+        "mobilenet_v2,depths=1x1x1x1x1x1x1,resolution=32",
         "--quick",
         "--runtime",
         "executorch",

@@ -215,7 +215,8 @@ def test_an_artifact_of_another_version_is_not_run(
 @pytest.mark.parametrize(
     "models",
     [
-        pytest.param(["fasternet_t0"], marks=pytest.mark.slow),
+        # In an emulator a network of the full size takes minutes.
+        pytest.param(["fasternet_t0,resolution=64"], marks=pytest.mark.slow),
         pytest.param(["fasternet_t0", "mobilenet_v2"], marks=pytest.mark.nightly),
     ],
     ids=" ".join,
