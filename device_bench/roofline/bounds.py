@@ -8,17 +8,18 @@ Both come from probes of the same session, so that shares are taken round by rou
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lightmobile.device_bench.roofline.ceilings import cost_of
+from lightmobile.device_bench.roofline.ceilings import conditions_of, cost_of
 from lightmobile.device_bench.statistics import Interval, paired_figure
 
 if TYPE_CHECKING:
     from lightmobile.device_bench.results import Result
-    from lightmobile.device_bench.roofline.ceilings import Ceilings
+    from lightmobile.device_bench.roofline.ceilings import Ceilings, Conditions
 
-__all__ = ["Bound", "bound_of"]
+__all__ = ["Bound", "bound_of", "bounds_of"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,20 @@ class Bound:
         """Whether even the low end of the interval lies above the roof: a wrong count or roof."""
         low = self.share_ci95.low
         return low is not None and low > 1
+
+
+def bounds_of(
+    results: Iterable[Result], ceilings: Mapping[Conditions, Ceilings]
+) -> dict[str, Bound]:
+    """Return the bounds that are known, by the ids of the `results`; an emulated one has none."""
+    found = {}
+    for result in results:
+        above = ceilings.get(conditions_of(result))
+        if above is not None and not result.configuration.emulated:
+            bound = bound_of(result, above)
+            if bound is not None:
+                found[result.id] = bound
+    return found
 
 
 def bound_of(result: Result, ceilings: Ceilings) -> Bound | None:

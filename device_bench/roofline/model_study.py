@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lightmobile.device_bench.findings import Cell, Column, Findings, Row, Table
-from lightmobile.device_bench.roofline.bounds import bound_of
-from lightmobile.device_bench.roofline.ceilings import ceilings_of, conditions_of
+from lightmobile.device_bench.roofline.bounds import bounds_of
+from lightmobile.device_bench.roofline.ceilings import ceilings_of
 from lightmobile.device_bench.roofline.cells import bound_cells, cost_cells, latency_cells
 from lightmobile.device_bench.roofline.charts import bandwidth_chart, roofline_charts
 from lightmobile.device_bench.roofline.probes import probe_of
@@ -15,7 +15,7 @@ from lightmobile.device_bench.roofline.shares import share_tables
 
 if TYPE_CHECKING:
     from lightmobile.device_bench.results import Result
-    from lightmobile.device_bench.roofline.ceilings import Ceilings, Conditions
+    from lightmobile.device_bench.roofline.bounds import Bound
 
 __all__ = ["STUDY", "model_findings"]
 
@@ -61,7 +61,10 @@ def model_findings(results: Sequence[Result]) -> Findings:
         question=_QUESTION,
         session=session.id,
         device=session.device.label,
-        tables=(Table("Models", _COLUMNS, tuple(_rows(models, ceilings))), *shares),
+        tables=(
+            Table("Models", _COLUMNS, tuple(_rows(models, bounds_of(models, ceilings)))),
+            *shares,
+        ),
         charts=(*roofline_charts(models, ceilings), *bandwidth_chart(ceilings)),
         notes=_NOTES,
         quick=session.quick,
@@ -69,7 +72,7 @@ def model_findings(results: Sequence[Result]) -> Findings:
     )
 
 
-def _rows(models: Sequence[Result], ceilings: Mapping[Conditions, Ceilings]) -> Iterator[Row]:
+def _rows(models: Sequence[Result], bounds: Mapping[str, Bound]) -> Iterator[Row]:
     for result in models:
         ran = result.configuration
         cells: dict[str, Cell] = {
@@ -81,8 +84,7 @@ def _rows(models: Sequence[Result], ceilings: Mapping[Conditions, Ceilings]) -> 
             **cost_cells(result),
         }
         sources = [result.id]
-        above = ceilings.get(conditions_of(result))
-        if above and (bound := bound_of(result, above)):
+        if bound := bounds.get(result.id):
             cells |= bound_cells(bound)
             sources += bound.results
         yield Row(cells, tuple(sources))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lightmobile.device_bench.findings import Cell, Column, Findings, Row, Table
-from lightmobile.device_bench.roofline.bounds import Bound, bound_of
+from lightmobile.device_bench.roofline.bounds import Bound, bounds_of
 from lightmobile.device_bench.roofline.ceilings import (
     Ceilings,
     Conditions,
@@ -88,12 +89,13 @@ def operator_findings(results: Sequence[Result]) -> Findings:
     session = results[0].session
     ceilings = ceilings_of(results)
     operators = [result for result in results if _is_operator(result)]
-    bounds = _bounds(operators, ceilings)
+    bounds = bounds_of(operators, ceilings)
     emulated = any(result.configuration.emulated for result in results)
+    compared = [] if emulated else list(_comparisons(operators))
     tables = [Table("Operators", _COLUMNS, tuple(_rows(operators, bounds)))]
     if not emulated:
         tables += [
-            Table("PConv against its rivals", _VERSUS, tuple(_versus_rows(operators))),
+            Table("PConv against its rivals", _VERSUS, tuple(_versus_rows(compared))),
             Table("Beside the paper's own", _PAPER, tuple(_paper_rows(operators))),
         ]
     return Findings(
@@ -105,7 +107,9 @@ def operator_findings(results: Sequence[Result]) -> Findings:
         charts=()
         if emulated
         else (*roofline_charts(operators, ceilings), *bandwidth_chart(ceilings)),
-        summary=() if emulated else tuple(_sentences(operators, ceilings, bounds)),
+        summary=()
+        if emulated
+        else (*_versus_sentences(compared), *_bound_sentences(operators, ceilings, bounds)),
         notes=_NOTES,
         quick=session.quick,
         emulated=emulated,
@@ -130,7 +134,7 @@ def above_the_roof(results: Iterable[Result]) -> list[str]:
     There should be none: a ceiling or a count would be wrong.
     """
     measured = {result.id: result for result in results}
-    bounds = _bounds(filter(_is_operator, measured.values()), ceilings_of(measured.values()))
+    bounds = bounds_of(filter(_is_operator, measured.values()), ceilings_of(measured.values()))
     return [
         f"{(ran := measured[number].configuration).model} on {ran.runtime}: "
         f"{bound.share:.2f} of its roof"
@@ -141,20 +145,6 @@ def above_the_roof(results: Iterable[Result]) -> list[str]:
 
 def _is_operator(result: Result) -> bool:
     return probe_of(result.configuration.model) is None and bool(result.slices)
-
-
-def _bounds(
-    operators: Iterable[Result], ceilings: Mapping[Conditions, Ceilings]
-) -> dict[str, Bound]:
-    """Return the bounds that are known, by the ids of the results."""
-    found = {}
-    for result in operators:
-        above = ceilings.get(conditions_of(result))
-        if above is not None and not result.configuration.emulated:
-            bound = bound_of(result, above)
-            if bound is not None:
-                found[result.id] = bound
-    return found
 
 
 def _run(result: Result) -> dict[str, Cell]:
@@ -203,8 +193,19 @@ def _paper_rows(operators: Iterable[Result]) -> Iterator[Row]:
         yield Row(cells, (result.id,))
 
 
-def _pairs(operators: Iterable[Result]) -> Iterator[tuple[str, str, Result, Result]]:
-    """Yield the operators of `_PAIRS` that were measured alike, with their names."""
+@dataclass(frozen=True)
+class _Comparison:
+    """Two operators of `_PAIRS` that were measured alike: the first over the second."""
+
+    first: str
+    second: str
+    ours: Result
+    theirs: Result
+    flops: Ratio
+    time: Ratio
+
+
+def _comparisons(operators: Iterable[Result]) -> Iterator[_Comparison]:
     known: dict[tuple[object, ...], Result] = {}
     for result in operators:
         facts = result.configuration.facts
@@ -219,7 +220,19 @@ def _pairs(operators: Iterable[Result]) -> Iterator[tuple[str, str, Result, Resu
             if operator_name(first, size, layers) == result.configuration.model:
                 other = known.get(_alike(result, operator_name(second, size, layers)))
                 if other is not None:
-                    yield first, second, result, other
+                    yield _compared(first, second, result, other)
+
+
+def _compared(first: str, second: str, ours: Result, theirs: Result) -> _Comparison:
+    work = cost_of(ours).macs / max(1, cost_of(theirs).macs)
+    return _Comparison(
+        first,
+        second,
+        ours,
+        theirs,
+        flops=paired_figure((ours, theirs), lambda a, b: work * b / a),
+        time=paired_figure((ours, theirs), lambda a, b: a / b),
+    )
 
 
 def _alike(result: Result, model: str) -> tuple[object, ...]:
@@ -227,22 +240,13 @@ def _alike(result: Result, model: str) -> tuple[object, ...]:
     return (model, ran.runtime, ran.backend, ran.batch, *conditions_of(result))
 
 
-def _ratios(first: Result, second: Result) -> tuple[Ratio, Ratio]:
-    """Return the ratios of FLOPS and of time, the first over the second."""
-    work = cost_of(first).macs / max(1, cost_of(second).macs)
-    return (
-        paired_figure((first, second), lambda ours, theirs: work * theirs / ours),
-        paired_figure((first, second), lambda ours, theirs: ours / theirs),
-    )
-
-
-def _versus_rows(operators: Sequence[Result]) -> Iterator[Row]:
-    for first, second, ours, theirs in _pairs(operators):
-        flops, time = _ratios(ours, theirs)
+def _versus_rows(compared: Iterable[_Comparison]) -> Iterator[Row]:
+    for each in compared:
+        flops, time = each.flops, each.time
         cells: dict[str, Cell] = {
-            "size": size_of(ours.configuration.model),
-            **_run(ours),
-            "against": _versus(first, second),
+            "size": size_of(each.ours.configuration.model),
+            **_run(each.ours),
+            "against": _versus(each.first, each.second),
             "flops_ratio": flops.median,
             "flops_low": flops.ci95.low,
             "flops_high": flops.ci95.high,
@@ -250,7 +254,7 @@ def _versus_rows(operators: Sequence[Result]) -> Iterator[Row]:
             "time_low": time.ci95.low,
             "time_high": time.ci95.high,
         }
-        yield Row(cells, (ours.id, theirs.id))
+        yield Row(cells, (each.ours.id, each.theirs.id))
 
 
 def _versus(first: str, second: str) -> str:
@@ -259,21 +263,23 @@ def _versus(first: str, second: str) -> str:
     return f"{titles[0]} / {titles[1]}{wide}"
 
 
-def _sentences(
+def _versus_sentences(compared: Iterable[_Comparison]) -> Iterator[str]:
+    for each in compared:
+        if each.first != "pconv":
+            continue
+        wide = ", at six times the width" if each.second == "dwconv_wide" else " at equal width"
+        yield (
+            f"{size_of(each.ours.configuration.model)}, {_where(each.ours)}: PConv does "
+            f"{_times(each.flops)} the FLOPS of DWConv{wide}, and takes {_times(each.time)} its "
+            f"time{_decided(each.time)}."
+        )
+
+
+def _bound_sentences(
     operators: Sequence[Result],
     ceilings: Mapping[Conditions, Ceilings],
     bounds: Mapping[str, Bound],
 ) -> Iterator[str]:
-    for first, second, ours, theirs in _pairs(operators):
-        if first != "pconv":
-            continue
-        flops, time = _ratios(ours, theirs)
-        wide = ", at six times the width" if second == "dwconv_wide" else " at equal width"
-        yield (
-            f"{size_of(ours.configuration.model)}, {_where(ours)}: PConv does "
-            f"{_times(flops)} the FLOPS of DWConv{wide}, and takes {_times(time)} its time"
-            f"{_decided(time)}."
-        )
     for conditions, above in ceilings.items():
         alike = [
             bounds[result.id]
