@@ -131,13 +131,7 @@ def traffic(payload: memoryview) -> int:
 
 
 def _size(tensor: Table) -> int:
-    kind = tensor.integer(0, "h")
-    if kind == _INDICES:
-        return 0
-    if kind not in _FORMATS:
-        raise ValueError(f"XNNPACK's data type {kind} is not known")
-    form, bits = _FORMATS[kind]
-    return Stored.of(form, bits, tensor.numbers(2, "<u4"), None).bytes
+    return 0 if tensor.integer(0, "h") == _INDICES else _stored(tensor, None).bytes
 
 
 def stored(payload: memoryview, named: Mapping[str, memoryview]) -> list[Stored]:
@@ -147,12 +141,17 @@ def stored(payload: memoryview, named: Mapping[str, memoryview]) -> list[Stored]
     for value in graph.tables(2):
         tensor, _ = _tensor(value)
         place = tensor.integer(3, "I") if tensor else 0
-        if tensor and place and (kind := tensor.integer(0, "h")) != _INDICES:
-            if kind not in _FORMATS:
-                raise ValueError(f"XNNPACK's data type {kind} is not known")
-            form, bits = _FORMATS[kind]
-            found[place] = Stored.of(form, bits, tensor.numbers(2, "<u4"), len(data[place]))
+        if tensor and place and tensor.integer(0, "h") != _INDICES:
+            found[place] = _stored(tensor, len(data[place]))
     return list(found.values())
+
+
+def _stored(tensor: Table, size: int | None) -> Stored:
+    kind = tensor.integer(0, "h")
+    if kind not in _FORMATS:
+        raise ValueError(f"XNNPACK's data type {kind} is not known")
+    form, bits = _FORMATS[kind]
+    return Stored.of(form, bits, tensor.numbers(2, "<u4"), size)
 
 
 def _operator(number: int) -> str:
