@@ -43,11 +43,11 @@ def test_what_is_lowered_moves_what_its_operators_move(tmp_path):
 
 
 def test_a_training_form_is_exported_as_it_is(tmp_path):
-    name = "vanillanet_5,width=32,training=true,resolution=32,num_classes=4,act_num=1"
+    name = "vanillanet_5,width=64,training=true,resolution=32,num_classes=4,act_num=1"
     (artifact,) = export(name, targets=("tflite",), output_dir=tmp_path)
     (fused,) = export(name.replace("training=true,", ""), targets=("tflite",), output_dir=tmp_path)
     training, deployed = (read_manifest(each.path).cost for each in (artifact, fused))
-    assert training.macs > 1.4 * deployed.macs
+    assert training.macs > 1.5 * deployed.macs
     assert artifact.parity.weights_compared == 0  # the exporter folds its norms
     assert fused.parity.weights_compared > 0
     assert verify(artifact.path).parity.rel_l2 < 1e-5

@@ -191,9 +191,6 @@ def test_a_log_is_kept_and_shown(tmp_path, capfd):
         export_tiny(tmp_path, targets=["tflite"], use_cache=False, log=tmp_path / "no" / "log")
 
 
-SHALLOW = "fasternet_t0,depths=1x1x1x1"
-
-
 # A folder on PYTHONPATH stands before the installed packages, in the workers too.
 STAND_INS = {
     "absent": ("raise ImportError('no coremltools here')", 2, "no coremltools here"),
@@ -217,9 +214,9 @@ def test_a_failing_exporter_is_explained(tmp_path, source, code, words):
 def test_a_failing_exporter_stops_no_other(tmp_path):
     source, code, words = STAND_INS["killed"]
     assert words in failing(tmp_path, source, code, "coreml,tflite")
-    assert [name.partition(".")[2] for name in names(tmp_path / "out")] == [
-        "tflite.fp32.tflite",
-        "tflite.fp32.tflite.json",
+    assert names(tmp_path / "out") == [
+        "fasternet_t0-32x32.tflite.fp32.tflite",
+        "fasternet_t0-32x32.tflite.fp32.tflite.json",
     ]
 
 
@@ -232,7 +229,7 @@ def failing(tmp_path, source, code, targets):
     options = ["--input-size", "32", "32", "--target", targets, "--no-cache"]
     done = lightmobile(
         "export",
-        SHALLOW,
+        "fasternet_t0",
         *options,
         "-o",
         output,
@@ -275,7 +272,8 @@ def test_an_artifact_that_computes_something_else_is_not_kept(tmp_path):
     (metadata / "entry_points.txt").write_text("[lightmobile.targets]\nwrong = wrong_target\n")
     output = tmp_path / "out"
     words = ["--input-size", "32", "32", "--target", "wrong", "-o", output, "--json"]
-    done = lightmobile("export", SHALLOW, *words, env={"PYTHONPATH": str(path)})
+    model = "fasternet_t0,depths=1x1x1x1"
+    done = lightmobile("export", model, *words, env={"PYTHONPATH": str(path)})
     assert done.code == VerificationError.exit_code, done.err
     assert "L2" in " ".join(done.error.values())
     assert not output.exists()
